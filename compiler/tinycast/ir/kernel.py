@@ -1,0 +1,121 @@
+"""What the back half passes on: kernels, the steps that call them, and where their buffers lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tinycast.ir.types import Array, DType, Quant, Value
+from tinycast.target.types import Target
+
+
+class Role(Enum):
+    INPUT = "input"  # const pointer to an activation or a constant
+    OUTPUT = "output"
+    SCRATCH = "scratch"  # pointer to planned memory, undefined content
+    SCALAR = "scalar"  # int32_t by value
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kernel's C function."""
+
+    name: str
+    dtype: DType
+    role: Role
+    bytes: int = 0  # of the buffer; 0 for scalars
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One C function.
+
+    `body` is the text between (and without) the outer braces. `runtime` names the files of runtime_c
+    it includes. `in_place` lists (output, input) parameter indices that may be the same memory.
+    """
+
+    symbol: str
+    parameters: tuple[Parameter, ...]
+    body: str
+    runtime: frozenset[str] = frozenset()
+    in_place: tuple[tuple[int, int], ...] = ()
+
+
+Argument = Value | int  # a Value (activation, constant or scratch) or a scalar
+
+
+@dataclass(eq=False)
+class Step:
+    """One call of a kernel: arguments in the order of the kernel's parameters."""
+
+    name: str  # ONNX node the step comes from (the first, where several were fused)
+    op: str  # what it does, in ONNX's terms: "Conv+Relu+QuantizeLinear"
+    kernel: Kernel
+    arguments: tuple[Argument, ...]
+    sources: tuple[str, ...] = ()
+    macs: int = 0
+    notes: tuple[str, ...] = ()
+
+    def values(self, role: Role) -> list[Value]:
+        pairs = zip(self.kernel.parameters, self.arguments, strict=True)
+        return [a for p, a in pairs if p.role is role and isinstance(a, Value)]
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of the compiled model, as the API shows it."""
+
+    value: Value
+    name: str  # the ONNX name
+    dtype: DType
+    shape: tuple[int, ...]  # ONNX's order, or NHWC where asked for
+    quant: Quant | None
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A buffer's place in the arena. Live over the steps first_step..last_step, both included."""
+
+    name: str
+    offset: int
+    bytes: int
+    first_step: int
+    last_step: int
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Places of all buffers, the order of the steps, and the certificate's figures."""
+
+    order: tuple[int, ...]  # order[i] = index (in the list given) of the step run i-th
+    placements: Mapping[str, Placement] = field(default_factory=dict)
+    arena_bytes: int = 0
+    lower_bound_bytes: int = 0
+    lower_bound_is_optimal: bool = False  # the order was proven to have the smallest peak
+    peak_step: int = 0  # index into `order`
+    shared: tuple[tuple[str, str], ...] = ()  # (output, input) pairs computed in place
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One input set and the outputs it must give (bit-exact for integers), for the self-test."""
+
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Everything emit needs. `steps` are in the order they run."""
+
+    name: str  # C identifier, lower case: the prefix of the generated API
+    target: Target
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    steps: tuple[Step, ...]
+    plan: MemoryPlan
+    model_sha256: str
+    golden: Golden | None = None
+    notes: tuple[str, ...] = ()  # for the report: what runs in float, what was transposed …

@@ -1,0 +1,37 @@
+"""What the compiler knows about a core: one frozen record, read from targets/<name>.toml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Platform(Enum):
+    HOST = "host"
+    ARM_M = "arm-m"
+    RISCV = "riscv"
+    WASM = "wasm"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A core. Code asks its fields, never its name."""
+
+    name: str
+    description: str
+    platform: Platform
+    # Folders of runtime_c searched in this order for a kernel's file; "generic" is always the last.
+    runtime: tuple[str, ...]
+    buffer_align: int  # bytes; every buffer in the arena starts on it
+    arena_align: int  # bytes
+    accumulators: int  # int32 (or float) accumulators a register tile may hold without spilling
+    has_fpu: bool
+    zig_flags: tuple[str, ...]  # for `zig cc`
+    gcc: str = ""  # cross gcc's command, "" where there is none
+    gcc_flags: tuple[str, ...] = ()
+    qemu: tuple[str, ...] = ()  # emulator's command and machine options
+    unicorn_cpu: str = ""  # name in unicorn.arm_const, "" where unicorn cannot run it
+    flash_origin: int = 0
+    flash_bytes: int = 0  # of the emulated machine, not of a board
+    ram_origin: int = 0
+    ram_bytes: int = 0
