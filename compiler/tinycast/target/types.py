@@ -26,6 +26,9 @@ class Target:
     arena_align: int  # bytes
     accumulators: int  # int32 (or float) accumulators a register tile may hold without spilling
     has_fpu: bool
+    # Groups of instructions a linked ELF may hold: "thumb2", "divide", "dsp", "float", "mve". The check of Arm
+    # builds reads it (emulators accept more than the core they are asked for).
+    instructions: tuple[str, ...]
     zig_flags: tuple[str, ...]  # for `zig cc`
     gcc: str = ""  # cross gcc's command, "" where there is none
     gcc_flags: tuple[str, ...] = ()
