@@ -111,7 +111,7 @@ def train(images: Tensor, labels: Tensor) -> DigitsNetwork:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer_state, max_lr=4e-3, total_steps=EPOCHS * batches)
     for _ in range(EPOCHS):
         order = torch.randperm(len(images))[: batches * BATCH_IMAGES]
-        for chosen in order.split(BATCH_IMAGES):
+        for chosen in order.reshape(batches, BATCH_IMAGES):
             logits = network(shift_and_scale(images[chosen]))
             loss = nn.functional.cross_entropy(logits, labels[chosen], label_smoothing=0.05)
             optimizer_state.zero_grad()

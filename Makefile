@@ -1,0 +1,48 @@
+# The two commands: `make demo` and `make test`. Both set themselves up in .venv the first time.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The default python3 if it is new enough and can make a virtual environment, else a newer one beside it.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; \
+	done)
+C_FILES = $(shell git ls-files 'runtime_c/*.[ch]' 'templates/*.[ch]' 'tests/*.[ch]')
+
+.PHONY: demo test test-all lint clean packages
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/python examples/digits/demo.py
+
+test: lint packages
+	$(BIN)/pytest -n auto
+
+test-all: lint packages
+	$(BIN)/pytest -n auto -m ''
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(if $(C_FILES),$(BIN)/clang-format --dry-run --Werror $(C_FILES))
+
+packages:
+	scripts/install_packages.sh
+
+$(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[toolchain]'
+	touch $@
+
+# clang-format's output changes with its version, so it is pinned here.
+$(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' clang-format==14.0.6
+	touch $@
+
+$(VENV)/bin/python:
+	@test -n '$(PYTHON)' || { echo 'tinycast needs Python 3.11 or newer with the venv module' \
+		'(Debian: apt-get install python3-venv; or: make PYTHON=/path/to/python3.11)' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) build dist .cache .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

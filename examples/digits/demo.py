@@ -1,0 +1,127 @@
+"""The main job on real input: quantize the digits network, compile it for three targets, run it, compare.
+
+`make demo` runs this; so does `python examples/digits/demo.py` where tinycast is installed with its `toolchain` extra.
+It only calls the command line, as a user would. Exit code 1 if the targets disagree by a single byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+EXAMPLE = Path(__file__).resolve().parent
+INPUT, OUTPUT = "image", "logits"
+TARGETS = {
+    "host": "host C",
+    "wasm32": "WebAssembly in wasmtime",
+    "cortex-m4": "emulated Cortex-M4",
+}
+MEASURED_TARGET = "cortex-m4"  # flash and instructions are those of a microcontroller
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one target computed, and what its code needs. `logits` has one row an image."""
+
+    logits: NDArray[np.generic]
+    arena_bytes: int
+    weights_bytes: int
+
+
+def tinycast(*arguments: str | Path) -> dict[str, Any]:
+    """Run one tinycast command and return its JSON; end the demo with its message and exit code if it fails."""
+    command = [sys.executable, "-m", "tinycast.cli.main", *map(str, arguments), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def run_float(model: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 1, 8, 8) images -> (N, 10) logits of the float model in ONNX Runtime."""
+    session = onnxruntime.InferenceSession(str(model))
+    return np.concatenate([session.run([OUTPUT], {INPUT: image[None]})[0] for image in images])
+
+
+def compile_and_run(model: Path, target: str, samples: Path, folder: Path) -> Outcome:
+    compiled = tinycast("compile", model, "--target", target, "-o", folder / target, "--name", "digits", "--force")
+    answer = folder / f"{target}.npz"
+    tinycast("run", folder / target, "--input", samples, "-o", answer)
+    with np.load(answer) as arrays:
+        logits = arrays[OUTPUT]
+    return Outcome(logits.reshape(len(logits), -1), compiled["arena_bytes"], compiled["weights_bytes"])
+
+
+def float_weights_bytes(model: Path) -> int:
+    return sum(onnx.numpy_helper.to_array(tensor).nbytes for tensor in onnx.load(model).graph.initializer)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Quantize, compile and run the digits network on every kind of target."
+    )
+    parser.add_argument("--output", type=Path, default=Path("build/demo"), help="folder for what is generated")
+    folder: Path = parser.parse_args().output
+    folder.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    started = time.monotonic()
+
+    model, quantized, samples = EXAMPLE / "digits.onnx", folder / "digits_int8.onnx", EXAMPLE / "heldout.npz"
+    images, labels = np.load(samples)[INPUT], np.load(EXAMPLE / "labels.npz")["label"]
+    float_classes = run_float(model, images).argmax(1)
+    console.print(f"Quantizing {model.name} with 100 calibration images")
+    tinycast("quantize", model, "-o", quantized, "--calibration", EXAMPLE / "calibration.npz", "--force")
+    outcomes: dict[str, Outcome] = {}
+    for target, title in TARGETS.items():
+        console.print(f"Compiling for {target} and running {len(images)} held-out images: {title}")
+        outcomes[target] = compile_and_run(quantized, target, samples, folder)
+    console.print(f"Measuring on {MEASURED_TARGET}")
+    measured = tinycast("bench", quantized, "--target", MEASURED_TARGET)
+
+    reference = outcomes["host"].logits
+    table = Table(title=f"Handwritten digits, {len(images)} held-out images")
+    for heading in ("", "accuracy", "same class as float", "weights", "arena", "flash", "instructions", "same bytes"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    float_bytes = float_weights_bytes(model)
+    table.add_row("float, ONNX Runtime", f"{(float_classes == labels).mean():.2%}", "", f"{float_bytes:,} B")
+    for target, outcome in outcomes.items():
+        classes = outcome.logits.argmax(1)
+        table.add_row(
+            f"int8, {TARGETS[target]}",
+            f"{(classes == labels).mean():.2%}",
+            f"{(classes == float_classes).mean():.2%}",
+            f"{outcome.weights_bytes:,} B",
+            f"{outcome.arena_bytes:,} B",
+            f"{measured['flash_bytes']:,} B" if target == MEASURED_TARGET else "",
+            f"{measured['instructions']:,}" if target == MEASURED_TARGET else "",
+            "yes" if np.array_equal(outcome.logits, reference) else "NO",
+        )
+    console.print(table)
+
+    weights_bytes = outcomes[MEASURED_TARGET].weights_bytes
+    console.print(
+        f"Weights {float_bytes / weights_bytes:.1f} times smaller: {float_bytes:,} -> {weights_bytes:,} bytes."
+    )
+    same = all(np.array_equal(outcome.logits, reference) for outcome in outcomes.values())
+    console.print(f"Every target gave the same bytes: {'yes' if same else 'NO'}.")
+    console.print(f"The generated code is in {folder} ({time.monotonic() - started:.0f} s).")
+    if not same:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
