@@ -1,0 +1,72 @@
+"""Bringing a model to one opset."""
+
+from __future__ import annotations
+
+import onnx
+import onnx.version_converter
+
+from tinycast.errors import ModelError
+from tinycast.model.shapes import inference_error
+
+OPSET = 21  # the one all models are brought to: the first with INT4 in QuantizeLinear and DequantizeLinear
+OLDEST = 6
+OLDEST_READABLE = 13  # importers read any opset from here on
+
+
+def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Convert the model to opset 21. Later models stay, and so do those from 13 on that cannot be converted.
+
+    Input shapes must be static: old broadcasting is converted by shape. Raises ModelError naming the nodes
+    that cannot be converted.
+    """
+    opset = _opset(proto)
+    if opset >= OPSET:
+        return proto
+    if opset < OLDEST:
+        raise ModelError(
+            f"opset {opset} is too old",
+            where=f"opset_import {opset}",
+            fix=f"export with opset {OPSET} (at least {OLDEST})",
+        )
+    try:
+        inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, data_prop=True)
+    except onnx.shape_inference.InferenceError as error:
+        raise inference_error(error) from None
+    try:
+        return onnx.version_converter.convert_version(inferred, OPSET)
+    # The converter's own class covers few of its failures; the rest are plain RuntimeErrors.
+    except (RuntimeError, onnx.version_converter.ConvertError) as error:
+        if opset >= OLDEST_READABLE:
+            return proto
+        raise ModelError(
+            f"the model cannot be converted from opset {opset} to {OPSET}",
+            where="; ".join(_failing_nodes(inferred)) or str(error).strip().splitlines()[-1],
+            fix=f"export the model with opset {OLDEST_READABLE} or later",
+        ) from None
+
+
+def _opset(proto: onnx.ModelProto) -> int:
+    return next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), OPSET)
+
+
+def _failing_nodes(proto: onnx.ModelProto) -> list[str]:
+    """Convert each node as a model of its own, and tell those that fail."""
+    graph = proto.graph
+    known = {value.name: value for value in [*graph.input, *graph.output, *graph.value_info]}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    failing = []
+    for node in graph.node:
+        names = list(dict.fromkeys(name for name in node.input if name))
+        single = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
+        single.graph.name = graph.name
+        single.graph.node.append(node)
+        single.graph.initializer.extend(constants[name] for name in names if name in constants)
+        single.graph.input.extend(
+            known.get(name, onnx.ValueInfoProto(name=name)) for name in names if name not in constants
+        )
+        single.graph.output.extend(known.get(name, onnx.ValueInfoProto(name=name)) for name in node.output if name)
+        try:
+            onnx.version_converter.convert_version(single, OPSET)
+        except (RuntimeError, onnx.version_converter.ConvertError) as error:
+            failing.append(f"{node.op_type} {node.name or node.output[0]!r}: {str(error).strip().splitlines()[-1]}")
+    return failing

@@ -1,0 +1,96 @@
+"""Reading a model into the form that the rest of the compiler expects."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import onnx
+import onnx.inliner
+import onnx_ir as ir
+
+from tinycast.errors import ModelError
+from tinycast.model.convert import convert_opset
+from tinycast.model.files import read_proto
+from tinycast.model.names import name_nodes
+from tinycast.model.shapes import fix_input_shapes, infer_shapes
+
+
+def load(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | None = None) -> ir.Model:
+    """Read and check an ONNX model.
+
+    Afterwards the model holds its weights itself, is at opset 21 (or at its own, from 13 on, where ONNX's
+    converter cannot), has no functions, no initializer among its inputs, unique node names, and static input
+    shapes: `shapes` gives those of inputs with open dimensions, an open leading one is 1. Shapes of all values
+    are inferred; `require_static_shapes` tells those that are known only when the model runs.
+
+    Raises UsageError where the file cannot be read, and ModelError where the model is invalid, its input
+    shapes stay open, its opset is too old to convert, or a weight is NaN or infinite.
+    """
+    proto = read_proto(path)
+    _check(proto, path)
+    if proto.functions:
+        proto = onnx.inliner.inline_local_functions(proto, convert_version=True)
+    _drop_initializers_from_inputs(proto)
+    fix_input_shapes(proto, shapes or {})
+    model: ir.Model = ir.serde.deserialize_model(convert_opset(proto))
+    name_nodes(model)
+    infer_shapes(model)
+    _check_finite(model)
+    return model
+
+
+def _check(proto: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
+    try:
+        onnx.checker.check_model(proto)
+    except onnx.checker.ValidationError as error:
+        raise ModelError(
+            f"the model breaks the ONNX standard: {str(error).strip().splitlines()[0]}",
+            where=" ".join([str(path), *str(error).split()[-40:]]),
+            fix="export the model again with a current exporter",
+        ) from None
+
+
+def _drop_initializers_from_inputs(proto: onnx.ModelProto) -> None:
+    """Make initializers constants, which takes IR version 4 or later."""
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    constants.update(tensor.values.name for tensor in proto.graph.sparse_initializer)
+    inputs = [value for value in proto.graph.input if value.name not in constants]
+    del proto.graph.input[:]
+    proto.graph.input.extend(inputs)
+    proto.ir_version = max(proto.ir_version, onnx.helper.find_min_ir_version_for(proto.opset_import, True), 8)
+
+
+def _check_finite(model: ir.Model) -> None:
+    """Refuse NaN and Inf in constants. An infinite bound of Clip is no bound, and stays."""
+    found = []
+    for value, tensor in _constants(model):
+        if not tensor.dtype.is_floating_point():
+            continue
+        array = tensor.numpy().astype(np.float64)
+        if np.isfinite(array).all():
+            continue
+        uses = list(value.uses())
+        is_bound = bool(uses) and all(use.node.op_type == "Clip" and use.idx in (1, 2) for use in uses)
+        if is_bound and not np.isnan(array).any():
+            continue
+        kind = "NaN" if np.isnan(array).any() else "Inf"
+        users = ", ".join(f"{use.node.op_type} {use.node.name!r}" for use in uses) or "no node"
+        found.append(f"{value.name} has {kind}, used by {users}")
+    if found:
+        raise ModelError(
+            f"{len(found)} constant(s) of the model are not finite",
+            where="; ".join(found),
+            fix="train or export the model again: such weights come from training that diverged",
+        )
+
+
+def _constants(model: ir.Model) -> Iterator[tuple[ir.Value, ir.TensorProtocol]]:
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            if value.const_value is not None:
+                yield value, value.const_value
+    for node in model.graph.all_nodes():
+        if node.op_type == "Constant" and "value" in node.attributes:
+            yield node.outputs[0], node.attributes["value"].as_tensor()

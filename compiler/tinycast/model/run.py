@@ -1,0 +1,124 @@
+"""Running a model in ONNX Runtime, the reference for everything that is compiled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_ir as ir
+import onnxruntime
+
+from tinycast.errors import ModelError, UsageError
+from tinycast.model.files import read_proto
+
+Array = npt.NDArray[Any]
+
+
+class Session:
+    """A model held ready in ONNX Runtime on one thread.
+
+    `model` is a model or the path of one. `outputs` names the values to compute, intermediate ones too; by
+    default the model's outputs. `optimized=False` runs every node as it stands (ORT_DISABLE_ALL).
+    Raises ModelError where ONNX Runtime refuses the model, UsageError for an output that the model does not have.
+    """
+
+    def __init__(
+        self,
+        model: ir.Model | str | os.PathLike[str],
+        outputs: Sequence[str] | None = None,
+        optimized: bool = False,
+    ) -> None:
+        proto = ir.serde.serialize_model(model) if isinstance(model, ir.Model) else read_proto(model)
+        self.outputs = [value.name for value in proto.graph.output] if outputs is None else list(outputs)
+        self._aliases = _add_outputs(proto, self.outputs)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        levels = onnxruntime.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimized else levels.ORT_DISABLE_ALL
+        try:
+            self._session = onnxruntime.InferenceSession(
+                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        # ONNX Runtime has a class for each of its status codes, and no common one.
+        except Exception as error:
+            raise ModelError("ONNX Runtime refuses the model", where=_first_line(error)) from error
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run one set of inputs, each in the model's shape and type; gives the outputs by name."""
+        try:
+            results = self._session.run([self._aliases.get(name, name) for name in self.outputs], dict(inputs))
+        except Exception as error:
+            raise ModelError("ONNX Runtime cannot run the model", where=_first_line(error)) from error
+        return dict(zip(self.outputs, results, strict=True))
+
+    def run_samples(self, samples: Mapping[str, Array]) -> dict[str, Array]:
+        """Run every sample in turn. Samples lie on axis 0: in place of a batch of 1, in front of the shape else.
+
+        The outputs come in the same convention.
+        """
+        shapes = {value.name: value.shape for value in self._session.get_inputs()}
+        count = len(next(iter(samples.values())))
+        results = [
+            self.run({name: take_sample(array, i, len(shapes[name])) for name, array in samples.items()})
+            for i in range(count)
+        ]
+        return {name: stack_samples([result[name] for result in results]) for name in self.outputs}
+
+
+def run(
+    model: ir.Model | str | os.PathLike[str],
+    inputs: Mapping[str, Array],
+    *,
+    outputs: Sequence[str] | None = None,
+    optimized: bool = False,
+) -> dict[str, Array]:
+    """Run one set of inputs through ONNX Runtime: see `Session`."""
+    return Session(model, outputs, optimized).run(inputs)
+
+
+def take_sample(array: Array, index: int, rank: int) -> Array:
+    """Sample `index` of an array with samples on axis 0, in the rank the model has it in."""
+    return array[index : index + 1] if array.ndim == rank else array[index]
+
+
+def stack_samples(arrays: Sequence[Array]) -> Array:
+    """Put one value's arrays, one a sample, on axis 0: in place of a batch of 1, in front of the shape else."""
+    if arrays[0].ndim and arrays[0].shape[0] == 1:
+        return np.concatenate(arrays)
+    return np.stack(arrays)
+
+
+def _add_outputs(proto: onnx.ModelProto, names: Sequence[str]) -> dict[str, str]:
+    """Make the named values outputs of the graph; gives the aliases of those that cannot be one themselves."""
+    graph = proto.graph
+    present = {value.name for value in graph.output}
+    computed = {name for node in graph.node for name in node.output if name}
+    given = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    unknown = [name for name in names if name not in computed | given | present]
+    if unknown:
+        raise UsageError(
+            f"the model has no value named {', '.join(unknown)}",
+            where=f"graph {graph.name}",
+            fix="name an output of a node",
+        )
+    aliases = {}
+    for name in names:
+        if name in present:
+            continue
+        if name in computed:
+            graph.output.append(onnx.ValueInfoProto(name=name))
+        else:
+            aliases[name] = f"{name}__as_output"
+            graph.node.append(onnx.helper.make_node("Identity", [name], [aliases[name]]))
+            graph.output.append(onnx.ValueInfoProto(name=aliases[name]))
+        present.add(name)
+    return aliases
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
