@@ -1,0 +1,90 @@
+"""Run a model piece by piece over samples, while its later part may still change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime
+from numpy.typing import NDArray
+
+AnyArray = NDArray[np.generic]
+
+
+class Walk:
+    """Runs only the nodes a request needs and has not run yet, one ONNX Runtime session a request.
+
+    Values stay in memory while a node that has not run reads them. Nodes may be changed or given new
+    weights until they run.
+    """
+
+    def __init__(self, model: ir.Model, samples: Mapping[str, AnyArray]) -> None:
+        self._model = model
+        self._done: set[ir.Node] = set()
+        self._live = {value: _split(value, samples[value.name or ""]) for value in model.graph.inputs}
+
+    def advance(self, values: Sequence[ir.Value]) -> dict[ir.Value, list[AnyArray]]:
+        """The given values, one array a sample."""
+        sources, nodes = self._needed(values)
+        if nodes:
+            kept = [o for n in nodes for o in n.outputs if o in values or any(c not in nodes for c in o.consumers())]
+            self._live.update(self._run(sources, kept))
+            self._done |= nodes
+        result = {value: self._live[value] for value in values}
+        for value in list(self._live):
+            if all(reader in self._done for reader in value.consumers()):
+                del self._live[value]
+        return result
+
+    def _needed(self, values: Sequence[ir.Value]) -> tuple[list[ir.Value], set[ir.Node]]:
+        """Live values to start from, and the nodes between them and `values`."""
+        sources: dict[ir.Value, None] = {}
+        nodes: set[ir.Node] = set()
+        todo = list(values)
+        while todo:
+            value = todo.pop()
+            producer = value.producer()
+            if value in self._live:
+                sources[value] = None
+            elif producer is not None and producer not in nodes:
+                nodes.add(producer)
+                todo += _inputs(producer)
+        return list(sources), nodes
+
+    def _run(self, sources: list[ir.Value], wanted: list[ir.Value]) -> dict[ir.Value, list[AnyArray]]:
+        graph = ir.convenience.extract(self._model.graph, sources, wanted)
+        for value, source in zip(graph.inputs, sources, strict=True):
+            first = self._live[source][0]
+            value.type = ir.TensorType(ir.DataType.from_numpy(first.dtype))
+            value.shape = ir.Shape(first.shape)
+        model = ir.Model(graph, ir_version=self._model.ir_version, functions=list(self._model.functions.values()))
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(ir.to_proto(model).SerializeToString(), options)
+        names = [value.name for value in wanted]
+        columns = [self._live[source] for source in sources]
+        runs = [
+            session.run(names, {s.name: x for s, x in zip(sources, row, strict=True)})
+            for row in zip(*columns, strict=True)
+        ]
+        return dict(zip(wanted, (list(column) for column in zip(*runs, strict=True)), strict=True))
+
+
+def _inputs(node: ir.Node) -> list[ir.Value]:
+    """What the node reads, through its subgraphs too."""
+    inner = [v for a in node.attributes.values() for g in _graphs(a) for n in g.all_nodes() for v in n.inputs]
+    return [v for v in (*node.inputs, *inner) if v is not None and not v.is_initializer()]
+
+
+def _graphs(attribute: ir.Attr) -> list[ir.Graph]:
+    if attribute.type == ir.AttributeType.GRAPH:
+        return [attribute.as_graph()]
+    return list(attribute.as_graphs()) if attribute.type == ir.AttributeType.GRAPHS else []
+
+
+def _split(value: ir.Value, samples: AnyArray) -> list[AnyArray]:
+    """One array a sample: axis 0 takes the place of a batch dimension of 1, or lies in front of the shape."""
+    rank = len(value.shape) if value.shape is not None else samples.ndim
+    return [samples[i : i + 1] if samples.ndim == rank else samples[i] for i in range(len(samples))]
