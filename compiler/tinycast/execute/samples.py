@@ -1,0 +1,67 @@
+"""Samples as the harness reads and writes them: raw bytes, one sample after the other, in the manifest's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinycast.errors import UsageError
+from tinycast.execute.types import ExecutionError
+from tinycast.ir.types import Array
+
+
+def split_samples(manifest: Mapping[str, Any], inputs: Mapping[str, Array]) -> list[list[bytes]]:
+    """Return the bytes of every input of every sample: result[sample][input].
+
+    Each array has the manifest's dtype, and its samples on axis 0, in place of a batch dimension of 1 or in
+    front of the shape. Raises UsageError for a missing, unknown or misshapen array, or no sample at all.
+    """
+    names = [port["name"] for port in manifest["inputs"]]
+    if set(inputs) != set(names):
+        raise UsageError(f"the inputs are {sorted(inputs)}, the model has {sorted(names)}", fix="rename the arrays")
+    columns = []
+    for port in manifest["inputs"]:
+        array, where = np.asarray(inputs[port["name"]]), f"input {port['name']!r}"
+        shape, dtype = _sample_shape(port), np.dtype(port["dtype"])
+        if array.dtype != dtype:
+            raise UsageError(f"expected {dtype}, got {array.dtype}", where=where, fix="convert the array")
+        if array.ndim == 0 or array.shape[1:] not in (shape, tuple(port["shape"])):
+            expected = ", ".join(str(size) for size in ("samples", *shape))
+            raise UsageError(f"expected shape ({expected}), got {array.shape}", where=where, fix="reshape the array")
+        columns.append([sample.astype(dtype.newbyteorder("<")).tobytes() for sample in array])
+    counts = {len(column) for column in columns}
+    if len(counts) != 1 or counts == {0}:
+        raise UsageError(f"the inputs have {sorted(counts)} samples", fix="give each input the same number, at least 1")
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def join_samples(manifest: Mapping[str, Any], raw: bytes, count: int) -> dict[str, Array]:
+    """Turn the concatenated outputs of `count` samples into one array an output, samples on axis 0."""
+    ports = manifest["outputs"]
+    stride = sum(int(port["bytes"]) for port in ports)
+    if len(raw) != stride * count:
+        raise ExecutionError(
+            f"the program wrote {len(raw)} bytes of output for {count} samples, not {stride * count}",
+            fix="report this as a bug of tinycast",
+        )
+    rows = np.frombuffer(raw, np.uint8).reshape(count, stride)
+    outputs: dict[str, Array] = {}
+    offset = 0
+    for port in ports:
+        end = offset + int(port["bytes"])
+        column = np.ascontiguousarray(rows[:, offset:end])
+        values = np.frombuffer(column.tobytes(), np.dtype(port["dtype"]).newbyteorder("<"))
+        outputs[port["name"]] = values.astype(np.dtype(port["dtype"])).reshape(count, *_sample_shape(port))
+        offset = end
+    return outputs
+
+
+def _sample_shape(port: Mapping[str, Any]) -> tuple[int, ...]:
+    shape = tuple(port["shape"])
+    return shape[1:] if shape and shape[0] == 1 else shape
+
+
+def _port_bytes(port: Mapping[str, Any]) -> int:
+    return int(port["bytes"])
