@@ -1,0 +1,39 @@
+"""The static memory plan: the order of the steps and a place in the arena for every buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinycast.ir.kernel import MemoryPlan, Placement, Step
+from tinycast.ir.types import Value
+from tinycast.memory.certificate import check
+from tinycast.memory.liveness import build_graph, lifetimes
+from tinycast.memory.order import find_order
+from tinycast.memory.place import place
+
+
+def plan_memory(steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequence[Value], *, align: int) -> MemoryPlan:
+    """Order `steps` and place every non-constant value they use; all offsets are multiples of `align` bytes.
+
+    The list given must be a valid order. Graph inputs are live from the start, graph outputs to the end.
+    `lower_bound_bytes` is the peak of the order found: no placement for that order can be smaller. The
+    plan has been checked; InternalError tells of steps that make no sense, or of a bug in the planner.
+    """
+    graph = build_graph(steps, inputs, outputs, align)
+    order = find_order(graph)
+    layout = place(graph, order.steps, order.peak_bytes)
+    spans = lifetimes(graph, order.steps)
+    plan = MemoryPlan(
+        order=order.steps,
+        placements={
+            b.name: Placement(b.name, offset, b.bytes, first, last)
+            for b, offset, (first, last) in zip(graph.buffers, layout.offsets, spans, strict=True)
+        },
+        arena_bytes=layout.arena_bytes,
+        lower_bound_bytes=order.peak_bytes,
+        lower_bound_is_optimal=order.is_optimal,
+        peak_step=order.peak_position,
+        shared=tuple((graph.buffers[o].name, graph.buffers[i].name) for o, i in layout.pairs),
+    )
+    check(plan, steps, inputs, outputs, align)
+    return plan
