@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 from tinycast.compress.walk import Walk
 
 FloatArray = NDArray[np.float64]
-AnyArray = NDArray[np.generic]
+AnyArray = NDArray[Any]
 
 _PATCH_BYTES = 64_000_000
 

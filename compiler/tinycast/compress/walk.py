@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import onnx_ir as ir
-import onnxruntime
 from numpy.typing import NDArray
 
-AnyArray = NDArray[np.generic]
+from tinycast.model import Session
+from tinycast.model.run import take_sample
+
+AnyArray = NDArray[Any]
 
 
 class Walk:
@@ -59,17 +61,11 @@ class Walk:
             value.type = ir.TensorType(ir.DataType.from_numpy(first.dtype))
             value.shape = ir.Shape(first.shape)
         model = ir.Model(graph, ir_version=self._model.ir_version, functions=list(self._model.functions.values()))
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(ir.to_proto(model).SerializeToString(), options)
-        names = [value.name for value in wanted]
+        session = Session(model)
         columns = [self._live[source] for source in sources]
-        runs = [
-            session.run(names, {s.name: x for s, x in zip(sources, row, strict=True)})
-            for row in zip(*columns, strict=True)
-        ]
-        return dict(zip(wanted, (list(column) for column in zip(*runs, strict=True)), strict=True))
+        names = [source.name or "" for source in sources]
+        runs = [session.run(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+        return {value: [results[value.name or ""] for results in runs] for value in wanted}
 
 
 def _inputs(node: ir.Node) -> list[ir.Value]:
@@ -85,6 +81,5 @@ def _graphs(attribute: ir.Attr) -> list[ir.Graph]:
 
 
 def _split(value: ir.Value, samples: AnyArray) -> list[AnyArray]:
-    """One array a sample: axis 0 takes the place of a batch dimension of 1, or lies in front of the shape."""
     rank = len(value.shape) if value.shape is not None else samples.ndim
-    return [samples[i : i + 1] if samples.ndim == rank else samples[i] for i in range(len(samples))]
+    return [take_sample(samples, index, rank) for index in range(len(samples))]
