@@ -1,0 +1,126 @@
+"""Kernels as C functions: equal ones shared, `restrict` wherever the plan allows it."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tinycast.emit.literals import integer_literal
+from tinycast.emit.names import Names
+from tinycast.emit.weights import Weights
+from tinycast.errors import InternalError
+from tinycast.ir.kernel import Compiled, Kernel, MemoryPlan, Parameter, Role, Step
+from tinycast.ir.types import DType, Value
+
+_LINE_COLUMNS = 120
+_MEMORY_FUNCTION = re.compile(r"\bmem(?:cpy|set)\s*\(")
+
+
+@dataclass
+class Function:
+    """One C function of the generated code, and the steps that call it."""
+
+    symbol: str
+    kernel: Kernel
+    steps: list[int] = field(default_factory=list)
+    aliased: set[int] = field(default_factory=set)  # parameters that share memory in some call
+
+    @property
+    def declaration(self) -> str:
+        return self._signature(");")
+
+    @property
+    def definition(self) -> str:
+        """The line (or lines) before the body's opening brace."""
+        return self._signature(")")
+
+    @property
+    def body(self) -> str:
+        return textwrap.indent(textwrap.dedent(self.kernel.body).strip("\n"), "    ")
+
+    def _signature(self, tail: str) -> str:
+        declared = [self._declare(i, p) for i, p in enumerate(self.kernel.parameters)]
+        return wrap_list(f"void {self.symbol}(", declared or ["void"], tail)
+
+    def _declare(self, index: int, parameter: Parameter) -> str:
+        if parameter.role is Role.SCALAR:
+            return f"int32_t {parameter.name}"
+        const = "const " if parameter.role is Role.INPUT else ""
+        restrict = "" if index in self.aliased else "restrict "
+        return f"{const}{parameter.dtype.c_name} *{restrict}{parameter.name}"
+
+
+def share_kernels(compiled: Compiled, reserved: frozenset[str]) -> tuple[list[Function], list[Function]]:
+    """Return the distinct functions in order of first use, and the function of each step.
+
+    Kernels with the same parameters, body and runtime files become one, named after the first. `reserved` are names
+    of the API that a kernel may not take.
+    """
+    prefix = compiled.name
+    names = Names(reserved | {f"{prefix}_{word}" for word in ("init", "run", "reset", "selftest", "model")})
+    shared: dict[object, Function] = {}
+    calls: list[Function] = []
+    for index, step in enumerate(compiled.steps):
+        kernel = step.kernel
+        key = (tuple((p.name, p.dtype, p.role) for p in kernel.parameters), kernel.body, kernel.runtime)
+        if key not in shared:
+            shared[key] = Function(names.unique(prefix, kernel.symbol.removeprefix(f"{prefix}_"), longest=60), kernel)
+        function = shared[key]
+        function.steps.append(index)
+        function.aliased.update(_aliased_parameters(step, compiled.plan))
+        calls.append(function)
+    return list(shared.values()), calls
+
+
+def _aliased_parameters(step: Step, plan: MemoryPlan) -> Iterator[int]:
+    """Yield the parameters of `step` that share memory with another one which is written.
+
+    Raises InternalError where the kernel does not allow that.
+    """
+    kernel = step.kernel
+    spans: dict[int, tuple[int, int]] = {}
+    for index, argument in enumerate(step.arguments):
+        if isinstance(argument, Value) and not argument.is_constant:
+            offset = plan.placements[argument.name].offset
+            spans[index] = (offset, offset + argument.bytes)
+    allowed = {frozenset(pair) for pair in kernel.in_place}
+    for written, (start, end) in spans.items():
+        if kernel.parameters[written].role is Role.INPUT:
+            continue
+        for other, (other_start, other_end) in spans.items():
+            if other == written or end <= other_start or other_end <= start:
+                continue
+            if frozenset((written, other)) not in allowed:
+                first, second = kernel.parameters[written].name, kernel.parameters[other].name
+                raise InternalError(f"the memory plan overlaps {first} and {second}", where=f"step {step.name!r}")
+            yield from (written, other)
+
+
+def call_text(step: Step, function: Function, weights: Weights, plan: MemoryPlan) -> str:
+    """Return the statement that runs `step`, indented by 4."""
+    arguments = []
+    for parameter, argument in zip(function.kernel.parameters, step.arguments, strict=True):
+        if not isinstance(argument, Value):
+            arguments.append(integer_literal(argument, DType.INT32))
+        elif argument.is_constant:
+            if argument.dtype is not parameter.dtype or parameter.role is not Role.INPUT:
+                raise InternalError(f"constant {argument.name!r} does not suit {parameter.name}", where=step.name)
+            arguments.append(weights.symbol(argument))
+        else:
+            arguments.append(f"AT({plan.placements[argument.name].offset})")
+    return wrap_list(f"    {function.symbol}(", arguments, ");")
+
+
+def wrap_list(head: str, items: list[str], tail: str) -> str:
+    """Return `head`, the items and `tail` on one line, or with one item a line where that is too long."""
+    line = f"{head}{', '.join(items)}{tail}"
+    if len(line) <= _LINE_COLUMNS:
+        return line
+    return head + f",\n{' ' * len(head)}".join(items) + tail
+
+
+def uses_memory_functions(functions: list[Function]) -> bool:
+    """Whether a body calls memcpy or memset."""
+    return any(_MEMORY_FUNCTION.search(function.kernel.body) for function in functions)

@@ -1,0 +1,43 @@
+"""Numbers as C99 text that gives back the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinycast.ir.types import Array, DType
+
+_LEAST = {DType.INT32: (-(2**31), "INT32_MIN"), DType.INT64: (-(2**63), "INT64_MIN")}
+_LINE_COLUMNS = 116  # 120 less the indentation
+
+
+def float_literal(value: float) -> str:
+    """Return the shortest decimal that reads back as the same float32. Infinities need no header this way."""
+    single = np.float32(value)
+    if np.isnan(single):
+        return "(0.0f / 0.0f)"
+    if np.isinf(single):
+        return "(1.0f / 0.0f)" if single > 0 else "(-1.0f / 0.0f)"
+    return f"{single!s}f"
+
+
+def integer_literal(value: int, dtype: DType) -> str:
+    """Return an integer constant; the least value has no literal of its own in C."""
+    least = _LEAST.get(dtype)
+    if least is not None and value == least[0]:
+        return least[1]
+    return f"{value}u" if dtype is DType.UINT32 else str(value)
+
+
+def table_rows(data: Array, dtype: DType) -> list[str]:
+    """Return the lines between the braces of an array's initializer, each at most 120 columns when indented by 4."""
+    flat = data.reshape(-1)
+    if dtype is DType.FLOAT32:
+        items = [float_literal(float(v)) for v in flat]
+    elif dtype in _LEAST or dtype is DType.UINT32:
+        items = [integer_literal(v, dtype) for v in flat.tolist()]
+    else:
+        items = [str(int(v)) for v in flat.tolist()]
+    items = items or ["0"]  # C has no empty arrays
+    longest = max(map(len, items))
+    a_line = max(1, _LINE_COLUMNS // (longest + 2))
+    return [", ".join(items[i : i + a_line]) + "," for i in range(0, len(items), a_line)]

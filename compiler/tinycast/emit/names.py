@@ -1,0 +1,63 @@
+"""C identifiers made from ONNX names and file stems."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_KEYWORDS = """
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const constexpr const_cast
+continue decltype default delete do double dynamic_cast else enum explicit export extern false float for friend
+goto if inline int long main mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected
+public register reinterpret_cast restrict return short signed sizeof static static_assert static_cast struct switch
+template this thread_local throw true try typedef typeid typename typeof union unsigned using virtual void volatile
+wchar_t while xor xor_eq
+"""
+# The prefix is also the name of a header, which must not hide one of the C library's.
+_HEADERS = """
+alloca assert complex ctype elf endian errno features fenv float inttypes iso646 limits locale malloc math memory
+sched search semaphore setjmp signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn
+string strings tgmath threads time uchar unistd wchar wctype
+"""
+_RESERVED = frozenset(_KEYWORDS.split() + _HEADERS.split())
+
+
+def c_identifier(text: str) -> str:
+    """Return a lower-case C and C++ identifier that reads like `text`.
+
+    Accents are dropped and every run of other characters becomes one underscore. What would start with a digit, be
+    empty, a keyword or the name of a standard header gets the prefix `model_`.
+    """
+    identifier = _words(text)
+    if not identifier or identifier[0].isdigit() or identifier in _RESERVED:
+        identifier = f"model_{identifier}".rstrip("_")
+    return identifier
+
+
+def _words(text: str) -> str:
+    """`text` as lower-case ASCII words joined by underscores; may be empty or start with a digit."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    return re.sub(r"[^a-z0-9]+", "_", ascii_text.lower()).strip("_")
+
+
+class Names:
+    """Hands out names that are unique within one scope."""
+
+    def __init__(self, reserved: frozenset[str] = frozenset()) -> None:
+        self._taken = set(reserved)
+
+    def unique(self, prefix: str, text: str, longest: int = 40) -> str:
+        """Return `prefix` and the words of `text` (at most `longest` characters), numbered if it was taken."""
+        wanted = f"{prefix}_{_words(text)[:longest].strip('_')}".rstrip("_")
+        name, number = wanted, 1
+        while name in self._taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._taken.add(name)
+        return name
+
+
+def comment_text(text: str) -> str:
+    """`text` made safe inside a C comment: printable ASCII that neither ends nor opens a comment."""
+    printable = "".join(c if " " <= c <= "~" and c not in "\\?" else "_" for c in text)
+    return printable.replace("*/", "*_").replace("/*", "_*")

@@ -1,0 +1,90 @@
+"""Inputs and outputs as the generated API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tinycast.emit.literals import float_literal
+from tinycast.emit.names import Names
+from tinycast.errors import InternalError
+from tinycast.ir.kernel import Compiled, Port
+from tinycast.ir.types import DType, Value
+
+
+@dataclass(frozen=True)
+class PortView:
+    """One port with the names and expressions that the templates print."""
+
+    kind: str  # "input" or "output"
+    index: int
+    port: Port
+    function: str  # kws_input_0
+    alias: str  # kws_input_image, "" where the ONNX name adds nothing
+    pointer: str  # C expression of the data's address, given `model`
+    arena_offset: int | None  # None for an output that is a constant
+
+    @property
+    def macro(self) -> str:
+        return self.function.upper()
+
+    @property
+    def dtype(self) -> DType:
+        return self.port.dtype
+
+    @property
+    def elements(self) -> int:
+        return self.port.value.size
+
+    @property
+    def bytes(self) -> int:
+        return self.elements * self.port.dtype.itemsize
+
+    @property
+    def scale(self) -> str | None:
+        return None if self.port.quant is None else float_literal(self.port.quant.scale[0])
+
+    @property
+    def zero_point(self) -> int | None:
+        return None if self.port.quant is None else self.port.quant.zero_point[0]
+
+    def manifest(self) -> dict[str, Any]:
+        """This port's entry in the manifest."""
+        quant = self.port.quant
+        return {
+            "index": self.index,
+            "name": self.port.name,
+            "c_name": self.alias or self.function,
+            "shape": list(self.port.shape),
+            "dtype": self.port.dtype.value,
+            "scale": None if quant is None else quant.scale[0],
+            "zero_point": self.zero_point,
+            "bytes": self.bytes,
+            "arena_offset": self.arena_offset,
+        }
+
+
+def port_views(compiled: Compiled, kind: str, weight_symbol: Callable[[Value], str]) -> list[PortView]:
+    """Return the views of all inputs (`kind` "input") or outputs ("output")."""
+    ports = compiled.inputs if kind == "input" else compiled.outputs
+    functions = [f"{compiled.name}_{kind}_{index}" for index in range(len(ports))]
+    names = Names(frozenset(functions))
+    views = []
+    for index, port in enumerate(ports):
+        _check(port)
+        alias = functions[index]
+        if port.name != str(index):
+            alias = names.unique(f"{compiled.name}_{kind}", port.name)
+        offset = None if port.value.is_constant else compiled.plan.placements[port.value.name].offset
+        pointer = weight_symbol(port.value) if offset is None else f"buffer_at(model, {offset})"
+        alias = "" if alias == functions[index] else alias
+        views.append(PortView(kind, index, port, functions[index], alias, pointer, offset))
+    return views
+
+
+def _check(port: Port) -> None:
+    if port.quant is not None and not port.quant.per_tensor:
+        raise InternalError("an input or output has one scale a channel", where=port.name)
+    if port.value.bytes != port.value.size * port.dtype.itemsize:
+        raise InternalError(f"the buffer is {port.value.dtype.value}, the API says {port.dtype.value}", where=port.name)

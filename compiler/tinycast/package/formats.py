@@ -1,0 +1,60 @@
+"""The package formats: what each adds to the generated files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tinycast.artifact import Artifact
+from tinycast.emit import seal
+from tinycast.emit.render import render
+from tinycast.errors import UsageError
+from tinycast.target.types import Platform, Target
+
+_NATIVE = frozenset({Platform.HOST, Platform.ARM_M, Platform.RISCV})
+_BROWSER = frozenset({Platform.WASM})
+
+
+@dataclass(frozen=True)
+class Format:
+    """A package format; `add` takes what was emitted to what is written."""
+
+    description: str
+    platforms: frozenset[Platform]
+    add: Callable[[Artifact], Artifact]
+
+
+def _add_nothing(artifact: Artifact) -> Artifact:
+    return artifact
+
+
+def _add_cmake(artifact: Artifact) -> Artifact:
+    """A static library, and the self-test for CTest where CMakeLists.txt is the top-level project."""
+    name = artifact.manifest["name"]
+    sources = sorted(path for path in artifact.files if path.startswith("src/") and path.endswith(".c"))
+    selftest = f"test/{name}_selftest.c"
+    text = render(
+        "cmake/CMakeLists.txt.j2",
+        name=name,
+        NAME=name.upper(),
+        sources=sources,
+        selftest=selftest if selftest in artifact.files else None,
+    )
+    return seal(artifact.manifest, {**artifact.files, "CMakeLists.txt": text})
+
+
+FORMATS = {
+    "c": Format("C source files", _NATIVE, _add_nothing),
+    "cmake": Format("C source files and a CMakeLists.txt with a self-test", _NATIVE, _add_cmake),
+    "wasm": Format("WebAssembly modules, their ES module loader and a demo page", _BROWSER, _add_nothing),
+}
+
+
+def package(artifact: Artifact, name: str, target: Target) -> Artifact:
+    """Return `artifact` as the format `name` wants it; UsageError if `target` has no such format."""
+    suitable = [key for key, entry in FORMATS.items() if target.platform in entry.platforms]
+    if name not in suitable:
+        raise UsageError(
+            f"there is no format {name!r} for {target.name}", where="--format", fix=f"use {' or '.join(suitable)}"
+        )
+    return FORMATS[name].add(artifact)
