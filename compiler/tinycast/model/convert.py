@@ -9,7 +9,6 @@ from tinycast.errors import ModelError
 from tinycast.model.shapes import inference_error
 
 OPSET = 21  # the one all models are brought to: the first with INT4 in QuantizeLinear and DequantizeLinear
-OLDEST = 6
 OLDEST_READABLE = 13  # importers read any opset from here on
 
 
@@ -22,17 +21,13 @@ def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
     opset = _opset(proto)
     if opset >= OPSET:
         return proto
-    if opset < OLDEST:
-        raise ModelError(
-            f"opset {opset} is too old",
-            where=f"opset_import {opset}",
-            fix=f"export with opset {OPSET} (at least {OLDEST})",
-        )
     try:
         inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, data_prop=True)
     except onnx.shape_inference.InferenceError as error:
         raise inference_error(error) from None
     try:
+        if opset < 9 and any(node.op_type == "Scan" for node in inferred.graph.node):
+            raise RuntimeError("Scan had a batch axis before opset 9, which the converter does not remove")
         return onnx.version_converter.convert_version(inferred, OPSET)
     # The converter's own class covers few of its failures; the rest are plain RuntimeErrors.
     except (RuntimeError, onnx.version_converter.ConvertError) as error:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx.inliner
 import onnx_ir as ir
@@ -15,6 +16,8 @@ from tinycast.model.convert import convert_opset
 from tinycast.model.files import read_proto
 from tinycast.model.names import name_nodes
 from tinycast.model.shapes import fix_input_shapes, infer_shapes
+
+_FILLS = frozenset({"Cast", "CastLike", "Clip", "Expand", "Max", "Min", "Pad", "Where"})
 
 
 def load(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | None = None) -> ir.Model:
@@ -63,20 +66,16 @@ def _drop_initializers_from_inputs(proto: onnx.ModelProto) -> None:
 
 
 def _check_finite(model: ir.Model) -> None:
-    """Refuse NaN and Inf in constants. An infinite bound of Clip is no bound, and stays."""
+    """Refuse NaN and Inf in constants, except an infinity that is a bound or fills masked places."""
     found = []
     for value, tensor in _constants(model):
         if not tensor.dtype.is_floating_point():
             continue
         array = tensor.numpy().astype(np.float64)
-        if np.isfinite(array).all():
-            continue
-        uses = list(value.uses())
-        is_bound = bool(uses) and all(use.node.op_type == "Clip" and use.idx in (1, 2) for use in uses)
-        if is_bound and not np.isnan(array).any():
+        if np.isfinite(array).all() or _is_bound_or_fill(value, array):
             continue
         kind = "NaN" if np.isnan(array).any() else "Inf"
-        users = ", ".join(f"{use.node.op_type} {use.node.name!r}" for use in uses) or "no node"
+        users = ", ".join(f"{use.node.op_type} {use.node.name!r}" for use in value.uses()) or "no node"
         found.append(f"{value.name} has {kind}, used by {users}")
     if found:
         raise ModelError(
@@ -84,6 +83,17 @@ def _check_finite(model: ir.Model) -> None:
             where="; ".join(found),
             fix="train or export the model again: such weights come from training that diverged",
         )
+
+
+def _is_bound_or_fill(value: ir.Value, array: npt.NDArray[np.float64]) -> bool:
+    """An infinity may bound a Clip, or stand for masked places: alone, or among zeros where it is added."""
+    uses = list(value.uses())
+    if np.isnan(array).any() or not uses:
+        return False
+    if all(use.node.op_type == "Clip" and use.idx in (1, 2) for use in uses):
+        return True
+    ops = {use.node.op_type for use in uses}
+    return bool((ops <= _FILLS and array.size == 1) or (ops <= {"Add"} and np.isin(array, (0, -np.inf)).all()))
 
 
 def _constants(model: ir.Model) -> Iterator[tuple[ir.Value, ir.TensorProtocol]]:

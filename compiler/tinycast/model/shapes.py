@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import ShapeInferencePass
 
 from tinycast.errors import ModelError, UsageError
 from tinycast.model.ports import static_shape
@@ -56,11 +55,33 @@ def fix_input_shapes(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...
 
 
 def infer_shapes(model: ir.Model) -> None:
-    """Infer element types and shapes of all values, in place. Raises ModelError where the model contradicts itself."""
+    """Infer element types and shapes of all values, in place. Raises ModelError where the model contradicts itself.
+
+    (onnx_ir's ShapeInferencePass keeps such contradictions to itself.)
+    """
+    proto = ir.serde.serialize_model(model)
     try:
-        ShapeInferencePass(check_type=True, strict_mode=True, data_prop=True)(model)
+        _take_shapes(model, _inferred(proto, strict=True))
     except onnx.shape_inference.InferenceError as error:
+        # Strict inference stumbles over the bodies of some of ONNX's own functions.
+        _take_shapes(model, _inferred(proto, strict=False))
+        if not _values_without_shape(model):
+            return
         raise inference_error(error) from None
+
+
+def _inferred(proto: onnx.ModelProto, *, strict: bool) -> ir.Model:
+    inferred = onnx.shape_inference.infer_shapes(proto, check_type=strict, strict_mode=strict, data_prop=True)
+    model: ir.Model = ir.serde.deserialize_model(inferred)
+    return model
+
+
+def _take_shapes(model: ir.Model, inferred: ir.Model) -> None:
+    for graph, inferred_graph in zip(model.graphs(), inferred.graphs(), strict=True):
+        values = ir.convenience.create_value_mapping(graph)
+        for name, found in ir.convenience.create_value_mapping(inferred_graph).items():
+            values[name].shape = found.shape or values[name].shape
+            values[name].type = found.type or values[name].type
 
 
 def inference_error(error: Exception) -> ModelError:
@@ -74,18 +95,22 @@ def inference_error(error: Exception) -> ModelError:
 
 def require_static_shapes(model: ir.Model) -> None:
     """Raise ModelError listing every value whose shape or element type is not known before the model runs."""
-    unknown = [
-        f"{value.name} (from {node.op_type} {node.name!r})"
-        for node in model.graph.all_nodes()
-        for value in node.outputs
-        if value.name and (static_shape(value) is None or value.dtype is None)
-    ]
+    unknown = _values_without_shape(model)
     if unknown:
         raise ModelError(
             f"the shape of {len(unknown)} value(s) depends on data",
             where="; ".join(unknown),
             fix="export the model with static shapes; for sizes that depend on an input's shape use --shape",
         )
+
+
+def _values_without_shape(model: ir.Model) -> list[str]:
+    return [
+        f"{value.name} (from {node.op_type} {node.name!r})"
+        for node in model.graph.all_nodes()
+        for value in node.outputs
+        if value.name and (static_shape(value) is None or value.dtype is None)
+    ]
 
 
 def _dims(value: onnx.ValueInfoProto) -> list[onnx.TensorShapeProto.Dimension]:

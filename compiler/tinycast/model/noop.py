@@ -1,0 +1,59 @@
+"""Removing nodes that give their input back."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from tinycast.model.edit import bypass, constant
+from tinycast.model.ports import static_shape
+
+# Where these keep the shape, they keep every element where it is.
+_ORDERED = frozenset({"Expand", "Flatten", "Reshape", "Squeeze", "Tile", "Unsqueeze"})
+_VARIADIC = frozenset({"Concat", "Max", "Mean", "Min", "Sum"})
+
+
+def remove_noops(model: ir.Model) -> int:
+    """Remove Identity, Dropout, and any Cast, Reshape, Pad, Slice, … that changes nothing; returns how many."""
+    return sum(bypass(node) for node in list(model.graph.all_nodes()) if _is_noop(node))
+
+
+def _is_noop(node: ir.Node) -> bool:
+    if node.domain != "" or not node.inputs or node.inputs[0] is None:
+        return False
+    source, output = node.inputs[0], node.outputs[0]
+    match node.op_type:
+        case "Identity":
+            return True
+        case "Dropout":
+            return _is_inference_dropout(node)
+        case "Cast":
+            return source.dtype is not None and source.dtype == node.attributes["to"].as_int()
+        case op if op in _VARIADIC:
+            return len(node.inputs) == 1
+    shape = static_shape(source)
+    if shape is None or shape != static_shape(output):
+        return False
+    match node.op_type:
+        case "Pad":
+            return _all(node.inputs[1], 0)
+        case "Slice":
+            return len(node.inputs) < 5 or node.inputs[4] is None or _all_positive(node.inputs[4])
+        case op:
+            return op in _ORDERED
+
+
+def _is_inference_dropout(node: ir.Node) -> bool:
+    mask_is_used = len(node.outputs) > 1 and (bool(node.outputs[1].uses()) or node.outputs[1].is_graph_output())
+    training = node.inputs[2] if len(node.inputs) > 2 else None
+    return not mask_is_used and (training is None or _all(training, 0))
+
+
+def _all(value: ir.Value | None, wanted: int) -> bool:
+    array = constant(value)
+    return array is not None and bool(np.all(array == wanted))
+
+
+def _all_positive(value: ir.Value) -> bool:
+    array = constant(value)
+    return array is not None and bool(np.all(array > 0))
