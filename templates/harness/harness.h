@@ -23,7 +23,11 @@ extern uint32_t tc_stack_limit[];
 static inline __attribute__((always_inline)) uint32_t *tc_stack_pointer(void)
 {
     uint32_t *pointer;
+#if defined(__riscv)
+    __asm__ volatile("mv %0, sp" : "=r"(pointer));
+#else
     __asm__ volatile("mov %0, sp" : "=r"(pointer));
+#endif
     return pointer;
 }
 

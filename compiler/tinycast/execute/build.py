@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from tinycast.execute.elf import read_elf
+from tinycast.execute.elf_check import check_instructions
+from tinycast.execute.types import FirmwareSizes
 from tinycast.resources import resource_dir
+from tinycast.target.types import Platform, Target
 from tinycast.toolchain.compiler import Compiler, write_sources
+
+STACK_BYTES = 32 * 1024  # of the emulated machine, where what an inference uses is measured
+_START_UP = {Platform.ARM_M: "start_arm_m.c", Platform.RISCV: "start_riscv.c"}
 
 
 def build_harness(
@@ -34,6 +42,57 @@ def build_harness(
         include_dirs=[folder / "include", folder / "src", harness],
     )
     return output
+
+
+def build_bare(
+    files: Mapping[str, bytes],
+    manifest: Mapping[str, Any],
+    target: Target,
+    compiler: Compiler,
+    folder: Path,
+    *,
+    profile: bool = False,
+) -> Path:
+    """Build the harness for a machine without an operating system; it reads samples through semihosting."""
+    flags = _link_flags(manifest, target, folder)
+    if profile:
+        layers = folder / "layers.h"
+        layers.write_text(render("layers.h.j2", manifest=manifest), encoding="utf-8")
+        flags = (*flags, "-include", str(layers))
+    start = _START_UP[target.platform]
+    output = build_harness(files, manifest, compiler, folder, io=[start, "io_semihosting.c"], flags=flags)
+    check_instructions(read_elf(output), target)
+    return output
+
+
+def measure_firmware(
+    files: Mapping[str, bytes], manifest: Mapping[str, Any], target: Target, compiler: Compiler
+) -> FirmwareSizes:
+    """Link the least firmware (start-up code, init, one run) and return its sizes in bytes.
+
+    Only for bare-metal targets. Raises ToolMissingError, FitError or InternalError like `Compiler.build`.
+    """
+    harness = resource_dir("templates") / "harness"
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        sources = write_sources(files, folder)
+        main, output = folder / "firmware.c", folder / "firmware.elf"
+        main.write_text(render("firmware.c.j2", manifest=manifest), encoding="utf-8")
+        compiler.build(
+            [*sources, main, harness / _START_UP[target.platform]],
+            output,
+            flags=_link_flags(manifest, target, folder),
+            include_dirs=[folder / "include", folder / "src"],
+        )
+        elf = read_elf(output)
+    check_instructions(elf, target)
+    return elf.sizes()
+
+
+def _link_flags(manifest: Mapping[str, Any], target: Target, folder: Path) -> tuple[str, ...]:
+    script = folder / "link.ld"
+    script.write_text(render("link.ld.j2", manifest=manifest, target=target, stack_bytes=STACK_BYTES), encoding="utf-8")
+    return (f"-Wl,-T,{script}", "-Wl,--gc-sections")
 
 
 def render(template: str, *, manifest: Mapping[str, Any], **values: Any) -> str:

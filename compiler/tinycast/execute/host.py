@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tinycast.errors import ToolMissingError
+from tinycast.execute.bare import STACK_FIELD_BYTES
 from tinycast.execute.build import build_harness
 from tinycast.execute.samples import join_samples, split_samples
 from tinycast.execute.types import ExecutionError, Measurement
@@ -18,7 +19,6 @@ from tinycast.target.types import Target
 from tinycast.toolchain.find import compiler_for
 
 _SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-_STACK_FIELD_BYTES = 4  # what the harness writes after the outputs
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class HostDriver:
             (folder / "inputs.bin").write_bytes(b"".join(part for sample in samples for part in sample))
             run_program([str(program)], folder, self.timeout_seconds)
             raw = (folder / "outputs.bin").read_bytes()
-        return Measurement(join_samples(manifest, raw[:-_STACK_FIELD_BYTES], len(samples)))
+        return Measurement(join_samples(manifest, raw[:-STACK_FIELD_BYTES], len(samples)))
 
 
 def run_program(command: list[str], folder: Path, timeout_seconds: float) -> None:

@@ -61,7 +61,3 @@ def join_samples(manifest: Mapping[str, Any], raw: bytes, count: int) -> dict[st
 def _sample_shape(port: Mapping[str, Any]) -> tuple[int, ...]:
     shape = tuple(port["shape"])
     return shape[1:] if shape and shape[0] == 1 else shape
-
-
-def _port_bytes(port: Mapping[str, Any]) -> int:
-    return int(port["bytes"])

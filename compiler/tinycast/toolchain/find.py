@@ -61,12 +61,11 @@ def find_gcc(target: Target) -> Compiler:
 def find_zig(target: Target) -> Compiler:
     """Return `zig cc` for any target, from the installed `ziglang` wheel."""
     is_host = target.platform is Platform.HOST
-    flags = target.zig_flags if is_host else (*target.zig_flags, "-nostdlib")
     # zig records debug information and panics on undefined behaviour unless told otherwise.
     return Compiler(
         "zig",
         (str(zig_path()), "cc"),
-        (*flags, "-g0", "-fno-sanitize=all"),
+        (*target.zig_flags, "-g0", "-fno-sanitize=all"),
         ("-lm",) if is_host else (),
         has_libc=is_host,
     )

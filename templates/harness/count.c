@@ -1,0 +1,152 @@
+/* A QEMU plugin that counts instructions between two addresses.
+ *
+ * Arguments: markers=FILE,out=FILE. FILE has a line "HEX-ADDRESS ID" a marker: ID -1 starts counting, -2 stops,
+ * 0 and up begin a layer. When QEMU exits, `out` gets "ID COUNT" of the last pass for each marker passed: the
+ * instructions executed since the start when it was reached. Counting is exact: a block adds its length as it is
+ * entered, and a marker within takes off what is still to come.
+ *
+ * No header: distributions ship none, and these few functions are the same since QEMU 4.2. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef uint64_t plugin_id;
+struct block;
+struct instruction;
+enum { NO_REGISTERS = 0 };
+
+typedef void (*block_translated)(plugin_id id, struct block *block);
+typedef void (*executed)(unsigned int cpu, void *data);
+typedef void (*at_exit)(plugin_id id, void *data);
+
+void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, block_translated callback);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct block *block, executed callback, int flags, void *data);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct instruction *insn, executed callback, int flags, void *data);
+void qemu_plugin_register_atexit_cb(plugin_id id, at_exit callback, void *data);
+size_t qemu_plugin_tb_n_insns(const struct block *block);
+struct instruction *qemu_plugin_tb_get_insn(const struct block *block, size_t index);
+uint64_t qemu_plugin_insn_vaddr(const struct instruction *insn);
+
+EXPORT int qemu_plugin_version = TC_PLUGIN_VERSION;
+EXPORT int qemu_plugin_install(plugin_id id, const void *information, int count, char **arguments);
+
+enum { MARKER_BEGIN = -1, MARKER_END = -2 };
+
+struct marker {
+    uint64_t address;
+    long id;
+    uint64_t count; /* of the last pass */
+    int passed;
+};
+
+/* A marker in a block, with the number of the block's instructions from the marker on. */
+struct place {
+    struct marker *marker;
+    uint64_t remaining;
+};
+
+static struct marker *markers;
+static size_t marker_count;
+static FILE *output;
+static uint64_t total;
+static uint64_t start;
+
+static void *checked(void *memory)
+{
+    if (memory == NULL) {
+        fputs("instruction counter: out of memory\n", stderr);
+        exit(EXIT_FAILURE);
+    }
+    return memory;
+}
+
+static void on_block(unsigned int cpu, void *data)
+{
+    (void)cpu;
+    total += (uintptr_t)data;
+}
+
+static void on_marker(unsigned int cpu, void *data)
+{
+    const struct place *const place = data;
+    const uint64_t now = total - place->remaining;
+    (void)cpu;
+    if (place->marker->id == MARKER_BEGIN) {
+        start = now;
+        for (size_t i = 0; i < marker_count; i++) {
+            markers[i].passed = 0;
+        }
+    }
+    place->marker->count = now - start;
+    place->marker->passed = 1;
+}
+
+static void on_translated(plugin_id id, struct block *block)
+{
+    const size_t length = qemu_plugin_tb_n_insns(block);
+    (void)id;
+    qemu_plugin_register_vcpu_tb_exec_cb(block, on_block, NO_REGISTERS, (void *)(uintptr_t)length);
+    for (size_t index = 0; index < length; index++) {
+        struct instruction *const insn = qemu_plugin_tb_get_insn(block, index);
+        const uint64_t address = qemu_plugin_insn_vaddr(insn);
+        for (size_t i = 0; i < marker_count; i++) {
+            if (markers[i].address == address) {
+                struct place *const place = checked(malloc(sizeof *place));
+                place->marker = &markers[i];
+                place->remaining = length - index;
+                qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, NO_REGISTERS, place);
+            }
+        }
+    }
+}
+
+static void on_exit_write(plugin_id id, void *data)
+{
+    (void)id;
+    (void)data;
+    for (size_t i = 0; i < marker_count; i++) {
+        if (markers[i].passed) {
+            fprintf(output, "%ld %" PRIu64 "\n", markers[i].id, markers[i].count);
+        }
+    }
+    fclose(output);
+}
+
+static int read_markers(const char *path)
+{
+    FILE *const file = fopen(path, "r");
+    uint64_t address;
+    long id;
+    if (file == NULL) {
+        return -1;
+    }
+    while (fscanf(file, "%" SCNx64 " %ld", &address, &id) == 2) {
+        markers = checked(realloc(markers, (marker_count + 1) * sizeof *markers));
+        markers[marker_count++] = (struct marker){address, id, 0, 0};
+    }
+    fclose(file);
+    return 0;
+}
+
+int qemu_plugin_install(plugin_id id, const void *information, int count, char **arguments)
+{
+    (void)information;
+    for (int i = 0; i < count; i++) {
+        if (strncmp(arguments[i], "markers=", 8) == 0 && read_markers(arguments[i] + 8) != 0) {
+            return -1;
+        }
+        if (strncmp(arguments[i], "out=", 4) == 0) {
+            output = fopen(arguments[i] + 4, "w");
+        }
+    }
+    if (output == NULL || marker_count == 0) {
+        fputs("instruction counter: needs markers=FILE,out=FILE\n", stderr);
+        return -1;
+    }
+    qemu_plugin_register_vcpu_tb_trans_cb(id, on_translated);
+    qemu_plugin_register_atexit_cb(id, on_exit_write, NULL);
+    return 0;
+}
