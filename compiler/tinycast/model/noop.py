@@ -8,14 +8,32 @@ import onnx_ir as ir
 from tinycast.model.edit import bypass, constant
 from tinycast.model.ports import static_shape
 
+_RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
 # Where these keep the shape, they keep every element where it is.
-_ORDERED = frozenset({"Expand", "Flatten", "Reshape", "Squeeze", "Tile", "Unsqueeze"})
+_ORDERED = _RESHAPES | {"Expand", "Tile"}
 _VARIADIC = frozenset({"Concat", "Max", "Mean", "Min", "Sum"})
 
 
 def remove_noops(model: ir.Model) -> int:
     """Remove Identity, Dropout, and any Cast, Reshape, Pad, Slice, … that changes nothing; returns how many."""
+    for node in model.graph.all_nodes():
+        _skip_reshapes(node)
     return sum(bypass(node) for node in list(model.graph.all_nodes()) if _is_noop(node))
+
+
+def _skip_reshapes(node: ir.Node) -> None:
+    """Where a chain of reshapes comes back to a shape it had before, take the value from there."""
+    wanted = static_shape(node.outputs[0]) if _is_reshape(node) else None
+    source: ir.Value | None = node.inputs[0] if wanted is not None else None
+    while source is not None:
+        if static_shape(source) == wanted:
+            node.replace_input_with(0, source)
+        producer = source.producer()
+        source = producer.inputs[0] if producer is not None and _is_reshape(producer) else None
+
+
+def _is_reshape(node: ir.Node) -> bool:
+    return node.op_type in _RESHAPES and node.domain == ""
 
 
 def _is_noop(node: ir.Node) -> bool:

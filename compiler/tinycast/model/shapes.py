@@ -38,12 +38,14 @@ def fix_input_shapes(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...
             symbols.setdefault(leading[0].dim_param, 1)
     open_inputs = []
     for name, value in inputs.items():
+        declared = onnx.ValueInfoProto()
+        declared.CopyFrom(value)
         if not value.type.HasField("tensor_type"):
             continue
         if name in shapes:
             _set_shape(value, shapes[name])
         elif not value.type.tensor_type.HasField("shape") or not _settle(value, symbols):
-            open_inputs.append(value)
+            open_inputs.append(declared)
     if open_inputs:
         raise _open_shape_error(open_inputs)
     for value in [*proto.graph.output, *proto.graph.value_info]:
@@ -80,8 +82,10 @@ def _take_shapes(model: ir.Model, inferred: ir.Model) -> None:
     for graph, inferred_graph in zip(model.graphs(), inferred.graphs(), strict=True):
         values = ir.convenience.create_value_mapping(graph)
         for name, found in ir.convenience.create_value_mapping(inferred_graph).items():
-            values[name].shape = found.shape or values[name].shape
-            values[name].type = found.type or values[name].type
+            if found.shape is not None:
+                values[name].shape = found.shape
+            if found.type is not None:
+                values[name].type = found.type
 
 
 def inference_error(error: Exception) -> ModelError:
