@@ -64,6 +64,11 @@ def _decode(code: bytes, address: int) -> Iterator[tuple[int, int]]:
             position += 2
 
 
+def count_thumb_instructions(code: bytes) -> int:
+    """Return how many instructions `code` holds; it begins with one."""
+    return sum(1 for _ in _decode(code, 0))
+
+
 def is_wide(first: int) -> bool:
     """Whether the halfword begins a 32-bit instruction."""
     return first >> 11 >= 0b11101

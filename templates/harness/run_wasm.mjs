@@ -1,0 +1,26 @@
+// Runs model.wasm on every sample of inputs.bin, in the working directory; ports.json has the bytes of each port.
+import { readFileSync, writeFileSync } from "node:fs";
+
+const ports = JSON.parse(readFileSync("ports.json", "utf8"));
+const inputs = readFileSync("inputs.bin");
+const { instance } = await WebAssembly.instantiate(readFileSync("model.wasm"));
+const { exports } = instance;
+const outputs = [];
+
+if (exports.init() !== 0) {
+  throw new Error("init failed");
+}
+for (let position = 0; position < inputs.length; ) {
+  ports.inputs.forEach((bytes, index) => {
+    const source = inputs.subarray(position, position + bytes);
+    new Uint8Array(exports.memory.buffer, exports[`input_${index}`](), bytes).set(source);
+    position += bytes;
+  });
+  if (exports.run() !== 0) {
+    throw new Error("run failed");
+  }
+  ports.outputs.forEach((bytes, index) => {
+    outputs.push(new Uint8Array(exports.memory.buffer, exports[`output_${index}`](), bytes).slice());
+  });
+}
+writeFileSync("outputs.bin", Buffer.concat(outputs));
