@@ -1,5 +1,6 @@
 """Pruning: single weights become zero, or whole channels go. ONNX in, ONNX out."""
 
+from tinycast.compress.prune.channels import prune_channels
 from tinycast.compress.prune.options import (
     ChannelOptions,
     LayerReport,
@@ -23,5 +24,6 @@ __all__ = [
     "Pruned",
     "Scope",
     "parse_prune",
+    "prune_channels",
     "prune_weights",
 ]

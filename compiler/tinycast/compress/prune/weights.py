@@ -36,16 +36,14 @@ def prune_weights(
     layers = prunable_layers(pruned)
     require_layers(layers, model)
     steps = 2 * len(layers)
-    costs: list[FloatArray] = []
-    if options.reconstruct:
-        for layer, inputs, targets in layer_inputs(model, pruned, samples):
-            _tell(progress, "weighing", len(costs), steps)
+    costs = [_magnitudes(layer) for layer in layers]
+    if options.reconstruct and options.scope is Scope.GLOBAL and options.n_m is None:
+        for index, (layer, inputs, targets) in enumerate(layer_inputs(model, pruned, samples)):
+            _tell(progress, "weighing", index, steps)
             prior = layer.matrix()
             statistics = collect(layer, inputs, targets)
             energy = output_energy(statistics, prior, layer.takes_bias)
-            costs.append(removal_costs(damp(statistics, prior), _weights(layer)) / energy)
-    else:
-        costs = [_magnitudes(layer) for layer in layers]
+            costs[index] = removal_costs(damp(statistics, prior), _weights(layer)) / energy
     counts = _counts_to_keep(costs, options)
     if not options.reconstruct:
         for layer, cost, count in zip(layers, costs, counts, strict=True):
