@@ -15,14 +15,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from tinycast.errors import InternalError
 from tinycast.memory.liveness import Graph, live_bytes
 
 # Segments of up to so many steps are always searched to the end.
 EXACT_STEPS = 15
 # Work limits, in steps tried; they replace a clock so that the result is the same on every machine.
-SEARCH_LIMIT = 40_000
-BEAM_LIMIT = 60_000
+SEARCH_LIMIT = 30_000
+BEAM_LIMIT = 40_000
 
 _History = tuple["_History", tuple[int, ...]] | None
 
@@ -135,12 +137,18 @@ class _Solver:
         return _Explorer(self, target, None).beam(start, floor), False
 
 
-@dataclass(frozen=True)
-class _Move:
-    steps: tuple[int, ...]
-    done: int
+class _State(NamedTuple):
+    """After the steps in `done`: `live` bytes are live, and the steps in `ready` can run."""
+
     live: int
+    done: int
+    ready: int
+
+
+class _Move(NamedTuple):
+    steps: tuple[int, ...]
     peak: int
+    after: _State
 
 
 class _Explorer:
@@ -152,92 +160,99 @@ class _Explorer:
         self.limit = limit
         self.tried = 0
 
-    def ready(self, done: int) -> list[int]:
+    def start(self, done: int) -> _State:
         predecessors = self.solver.graph.predecessors
-        return [s for s in _bits(self.target & ~done) if not predecessors[s] & ~done]
+        ready = sum(1 << s for s in _bits(self.target & ~done) if not predecessors[s] & ~done)
+        return _State(self.solver.live_after(done), done, ready)
 
-    def moves(self, done: int, live: int, peak: int) -> list[_Move]:
+    def moves(self, state: _State, peak: int) -> list[_Move]:
         """What to run next: one chain that is right in any case, else every step that can run."""
         moves = []
-        for step in self.ready(done):
-            chain = self.free_chain(step, done, live, peak)
+        for step in _bits(state.ready):
+            move = self.single(step, state)
+            chain = self.free_chain(move, state.live, peak)
             if chain is not None:
                 return [chain]
-            moves.append(self.single(step, done, live))
+            moves.append(move)
         return moves
 
-    def single(self, step: int, done: int, live: int) -> _Move:
+    def single(self, step: int, state: _State) -> _Move:
         self.tried += 1
-        extra, change = self.solver.graph.cost(step, done)
-        return _Move((step,), done | 1 << step, live + change, self.solver.during(live, extra, done))
+        extra, change = self.solver.graph.cost(step, state.done)
+        done = state.done | 1 << step
+        ready = state.ready & ~(1 << step) | self.enabled(step, done)
+        peak = self.solver.during(state.live, extra, state.done)
+        return _Move((step,), peak, _State(state.live + change, done, ready))
 
-    def free_chain(self, step: int, done: int, live: int, peak: int) -> _Move | None:
-        """A chain beginning with `step` that raises neither the peak nor, at its end, the live bytes.
+    def enabled(self, step: int, done: int) -> int:
+        """The steps that can run because `step`, the last of `done`, has run."""
+        predecessors, enabled = self.solver.graph.predecessors, 0
+        for s in self.solver.successors[step]:
+            if self.target >> s & 1 and not predecessors[s] & ~done:
+                enabled |= 1 << s
+        return enabled
+
+    def free_chain(self, move: _Move, live: int, peak: int) -> _Move | None:
+        """A chain beginning with `move` that raises neither `peak` nor, at its end, the `live` bytes before it.
 
         Each of its steps depends on the one before, and it ends where its live bytes are lowest: that
         makes running it first as good as any other order (what runs later finds no more bytes live).
         """
         steps: list[int] = []
-        at, now = done, live
-        current: int | None = step
-        while current is not None:
-            move = self.single(current, at, now)
-            if move.peak > peak:
+        while move.peak <= peak:
+            steps += move.steps
+            if move.after.live <= live:
+                return _Move(tuple(steps), peak, move.after)
+            enabled = self.enabled(steps[-1], move.after.done)
+            if not enabled or enabled & (enabled - 1):
                 return None
-            steps.append(current)
-            at, now = move.done, move.live
-            if now <= live:
-                return _Move(tuple(steps), at, now, peak)
-            current = self.only_next(current, at)
+            move = self.single(enabled.bit_length() - 1, move.after)
         return None
-
-    def only_next(self, step: int, done: int) -> int | None:
-        predecessors = self.solver.graph.predecessors
-        enabled = [s for s in self.solver.successors[step] if self.target >> s & 1 and not predecessors[s] & ~done]
-        return enabled[0] if len(enabled) == 1 else None
 
     def best_first(self, start: int, floor: int) -> list[int] | None:
         """Bottleneck shortest path; None where the limit ends it."""
-        first = self.solver.live_after(start)
-        queue = [(floor, 0, first, start)]
+        queue = [(floor, 0, self.start(start))]
         best: dict[int, int] = {start: floor}
         came_from: dict[int, tuple[int, tuple[int, ...]]] = {}
         while queue:
-            peak, _, live, done = heapq.heappop(queue)
-            if done == self.target:
-                return _trace(came_from, start, done)
-            if peak > best[done]:
+            peak, _, state = heapq.heappop(queue)
+            if state.done == self.target:
+                return _trace(came_from, start, state.done)
+            if peak > best[state.done]:
                 continue
             if self.limit is not None and self.tried > self.limit:
                 return None
-            for move in self.moves(done, live, peak):
-                reached = max(peak, move.peak)
-                if move.done not in best or reached < best[move.done]:
-                    best[move.done] = reached
-                    came_from[move.done] = (done, move.steps)
-                    heapq.heappush(queue, (reached, -move.done.bit_count(), move.live, move.done))
-        raise AssertionError("the given order reaches every set")
+            for steps, move_peak, after in self.moves(state, peak):
+                reached = max(peak, move_peak)
+                if after.done not in best or reached < best[after.done]:
+                    best[after.done] = reached
+                    came_from[after.done] = (state.done, steps)
+                    heapq.heappush(queue, (reached, -after.done.bit_count(), after))
+        raise InternalError("no order of the steps was found", where="memory plan")
 
     def beam(self, start: int, floor: int) -> list[int]:
-        """Keeps the best few sets of each size."""
-        width = max(4, BEAM_LIMIT // (4 * (self.target & ~start).bit_count()))
-        layers: dict[int, dict[int, tuple[int, int, _History]]] = {
-            start.bit_count(): {start: (floor, self.solver.live_after(start), None)}
+        """Goes on from the best few sets of each size, as many as the size's share of the work allows."""
+        share = BEAM_LIMIT // (self.target & ~start).bit_count()
+        layers: dict[int, dict[int, tuple[int, _State, _History]]] = {
+            start.bit_count(): {start: (floor, self.start(start), None)}
         }
         for size in range(start.bit_count(), self.target.bit_count()):
-            layer = sorted(layers.pop(size, {}).items(), key=lambda item: (item[1][0], item[1][1], item[0]))
-            for done, (peak, live, history) in layer[:width]:
-                for move in self.moves(done, live, peak):
-                    reached = max(peak, move.peak)
-                    into = layers.setdefault(move.done.bit_count(), {})
-                    if move.done not in into or reached < into[move.done][0]:
-                        into[move.done] = (reached, move.live, (history, move.steps))
-        steps: list[int] = []
-        history = layers[self.target.bit_count()][self.target][2]
+            layer = sorted(layers.pop(size, {}).values(), key=lambda entry: entry[:2])
+            enough = self.tried + share
+            for peak, state, history in layer:
+                if self.tried > enough:
+                    break
+                for steps, move_peak, after in self.moves(state, peak):
+                    reached = max(peak, move_peak)
+                    into = layers.setdefault(after.done.bit_count(), {})
+                    if after.done not in into or reached < into[after.done][0]:
+                        into[after.done] = (reached, after, (history, steps))
+        result: list[int] = []
+        _, _, history = layers[self.target.bit_count()][self.target]
         while history is not None:
-            history, chunk = history
-            steps[:0] = chunk
-        return steps
+            history, steps = history
+            result[:0] = steps
+        return result
 
 
 def _trace(came_from: dict[int, tuple[int, tuple[int, ...]]], start: int, done: int) -> list[int]:

@@ -10,14 +10,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
+from typing import NamedTuple
 
-from tinycast.memory.liveness import Graph, Pair, lifetimes
+from tinycast.errors import InternalError
+from tinycast.memory.liveness import Graph, Pair, lifetimes, live_bytes
 
 EXACT_GROUPS = 12
-# Work limits instead of clocks: nodes of the exact search, and pairs of groups looked at while climbing.
+EXHAUSTIVE_PAIRS = 6
+# Work limits instead of clocks: nodes of the exact search, and neighbours looked at by the heuristics.
 EXACT_NODES = 60_000
-CLIMB_WORK = 400_000
-PAIR_CHOICES = 24
+CHOICE_WORK = 300_000
+CLIMB_WORK = 1_000_000
 SEED = 20  # any constant: the same input must give the same plan
 
 
@@ -32,53 +36,80 @@ class Layout:
 
 def place(graph: Graph, order: Sequence[int], lower_bound_bytes: int) -> Layout:
     """Place the buffers of `graph` for `order`; stops as soon as the arena is `lower_bound_bytes`."""
-    best: tuple[Layout, _Problem, list[int]] | None = None
-    nodes = _Budget(EXACT_NODES)
-    for pairs in _pair_choices(graph, order):
-        problem = _Problem(graph, lifetimes(graph, order), pairs)
-        arena, offsets, sequence = problem.greedy()
-        if arena > lower_bound_bytes and len(problem.groups) <= EXACT_GROUPS:
-            arena, offsets = problem.exact(arena, offsets, lower_bound_bytes, nodes)
-        layout = Layout(problem.buffer_offsets(offsets), arena, tuple(pairs))
-        if best is None or arena < best[0].arena_bytes:
-            best = layout, problem, sequence
-        if best[0].arena_bytes <= lower_bound_bytes:
-            return best[0]
-    assert best is not None
-    layout, problem, sequence = best
-    arena, offsets = problem.climb(sequence, lower_bound_bytes)
-    if arena < layout.arena_bytes:
-        return Layout(problem.buffer_offsets(offsets), arena, layout.pairs)
-    return layout
+    spans = lifetimes(graph, order)
+    nodes, work = _Budget(EXACT_NODES), _Budget(CHOICE_WORK)
+    best: tuple[_Arrangement, _Problem, list[Pair]] | None = None
+    for pairs in _pair_choices(graph, order, lower_bound_bytes):
+        problem = _Problem(graph, spans, pairs)
+        found = problem.greedy(work)
+        if found.arena_bytes > lower_bound_bytes and len(problem.groups) <= EXACT_GROUPS:
+            found = problem.exact(found, lower_bound_bytes, nodes)
+        if best is None or found.arena_bytes < best[0].arena_bytes:
+            best = found, problem, pairs
+        if best[0].arena_bytes <= lower_bound_bytes or work.is_spent:
+            break
+    if best is None:
+        raise InternalError("no choice of in-place pairs was tried", where="memory plan")
+    found, problem, pairs = best
+    found = problem.climb(found, lower_bound_bytes, _Budget(CLIMB_WORK))
+    return Layout(problem.buffer_offsets(found), found.arena_bytes, tuple(pairs))
 
 
-def _pair_choices(graph: Graph, order: Sequence[int]) -> Iterable[list[Pair]]:
-    """Choices of pairs to compute in place: all that save most, then with one left out or exchanged, then none."""
+def _pair_choices(graph: Graph, order: Sequence[int], lower_bound_bytes: int) -> Iterable[list[Pair]]:
+    """Choices of the pairs to compute in place, the most promising first.
+
+    All pairs that save bytes; then, as sharing ties buffers to one offset, which can cost room elsewhere,
+    those alone without which a step has more than `lower_bound_bytes` live; then changes to these (every
+    choice there is, where the legal pairs are few).
+    """
+    needed: list[Pair] = []
+    saving: list[Pair] = []
     legal: list[Pair] = []
-    chosen: list[Pair] = []
     done = 0
-    for step in order:
+    for step, live in zip(order, live_bytes(graph, order), strict=True):
         here = graph.pairs_at(step, done)
+        best = sorted(graph.best_pairs(here), key=lambda pair: (graph.saving([pair]), pair))
         legal += here
-        chosen += graph.best_pairs(here)
+        saving += best
+        for pair in best:
+            live += graph.saving([pair])
+            if live > lower_bound_bytes:
+                needed.append(pair)
+                live -= graph.saving([pair])
         done |= 1 << step
-    yield chosen
-    for pair in legal[:PAIR_CHOICES]:
-        if pair in chosen:
-            yield [p for p in chosen if p != pair]
-        else:
-            yield [p for p in chosen if p[0] != pair[0] and p[1] != pair[1]] + [pair]
-    if len(chosen) > 1:
-        yield []
+    yield saving
+    if needed != saving:
+        yield needed
+    if len(legal) <= EXHAUSTIVE_PAIRS:
+        for count in range(len(legal), -1, -1):
+            yield from (list(c) for c in combinations(legal, count) if _is_matching(c))
+    else:
+        for pair in legal:
+            others = [p for p in needed if p != pair and p[0] != pair[0] and p[1] != pair[1]]
+            yield others if pair in needed else [*others, pair]
+
+
+def _is_matching(pairs: Sequence[Pair]) -> bool:
+    return all(len({pair[side] for pair in pairs}) == len(pairs) for side in (0, 1))
 
 
 class _Budget:
     def __init__(self, units: int) -> None:
         self.left = units
 
-    def spend(self) -> bool:
-        self.left -= 1
-        return self.left >= 0
+    def spend(self, units: int) -> None:
+        self.left -= units
+
+    @property
+    def is_spent(self) -> bool:
+        return self.left <= 0
+
+
+class _Arrangement(NamedTuple):
+    arena_bytes: int
+    offsets: list[int]  # of each group
+    sequence: list[int]  # of placing that gives these offsets
+    tight: bool = False
 
 
 class _Problem:
@@ -100,33 +131,39 @@ class _Problem:
                     self.apart[g][h] = max(self.apart[g].get(h, 0), graph.buffers[b].size)
                     self.apart[h][g] = max(self.apart[h].get(g, 0), graph.buffers[c].size)
 
-    def buffer_offsets(self, offsets: Sequence[int]) -> tuple[int, ...]:
-        return tuple(offsets[self.group_of[b]] for b in range(len(self.group_of)))
+        self.near = [[(h, gap, self.apart[h][g]) for h, gap in row.items()] for g, row in enumerate(self.apart)]
 
-    def arrange(self, sequence: Iterable[int], *, tight: bool = False) -> tuple[int, list[int]]:
-        """Place the groups one by one: at the lowest free offset, or (`tight`) in the smallest gap that takes them."""
+    def buffer_offsets(self, found: _Arrangement) -> tuple[int, ...]:
+        return tuple(found.offsets[self.group_of[b]] for b in range(len(self.group_of)))
+
+    def arrange(self, sequence: list[int], budget: _Budget, *, tight: bool, limit: int) -> _Arrangement | None:
+        """Place the groups one by one: at the lowest free offset, or (`tight`) in the smallest gap that takes them.
+
+        None as soon as the arena passes `limit` bytes.
+        """
         offsets = [-1] * len(self.groups)
         arena = 0
         for g in sequence:
             # Forbidden are the offsets strictly between the two bounds of each neighbour already placed.
-            blocked = sorted(
-                (offsets[h] - below, offsets[h] + self.apart[h][g])
-                for h, below in self.apart[g].items()
-                if offsets[h] >= 0
-            )
+            blocked = [(o - below, o + above) for h, below, above in self.near[g] if (o := offsets[h]) >= 0]
+            blocked.sort()
+            budget.spend(1 + len(blocked))
             at, gaps = 0, []
             for low, high in blocked:
                 if at <= low:
                     gaps.append((low - at, at))
                     if not tight:
                         break
-                at = max(at, high)
-            offsets[g] = min(gaps)[1] if gaps else at
-            arena = max(arena, offsets[g] + self.sizes[g])
-        return arena, offsets
+                if high > at:
+                    at = high
+            offsets[g] = at = min(gaps)[1] if gaps else at
+            arena = max(arena, at + self.sizes[g])
+            if arena > limit:
+                return None
+        return _Arrangement(arena, offsets, sequence, tight)
 
-    def greedy(self) -> tuple[int, list[int], list[int]]:
-        """The best of several fixed rules: (arena, offsets, the sequence that gave them)."""
+    def greedy(self, budget: _Budget) -> _Arrangement:
+        """The best of several fixed rules."""
         length = [last - first + 1 for first, last in self.spans]
         crowd = [sum(self.sizes[h] for h in near) for near in self.apart]
         rules: list[Callable[[int], tuple[int, ...]]] = [
@@ -137,55 +174,57 @@ class _Problem:
             lambda g: (self.spans[g][0], -self.sizes[g]),
             lambda g: (-self.spans[g][1], -self.sizes[g]),
         ]
-        results = []
-        for rule in rules:
+        best: _Arrangement | None = None
+        for rule, tight in product(rules, (False, True)):
             sequence = sorted(range(len(self.groups)), key=lambda g: (*rule(g), g))
-            results += [(*self.arrange(sequence, tight=tight), sequence) for tight in (False, True)]
-        return min(results, key=lambda result: result[0])
+            limit = best.arena_bytes - 1 if best else sum(self.sizes)
+            best = self.arrange(sequence, budget, tight=tight, limit=limit) or best
+        if best is None:
+            raise InternalError("buffers one above the other take more than their bytes", where="memory plan")
+        return best
 
-    def climb(self, sequence: list[int], lower_bound_bytes: int) -> tuple[int, list[int]]:
-        """Hill climbing over sequences: groups at the top of the arena move forward, others swap."""
+    def climb(self, best: _Arrangement, lower_bound_bytes: int, budget: _Budget) -> _Arrangement:
+        """Hill climbing over sequences: a group that lies high is placed before a neighbour, or two change places."""
         rng = random.Random(SEED)
-        best, offsets = self.arrange(sequence)
-        count = len(sequence)
-        rounds = min(2000, CLIMB_WORK // (count + sum(len(near) for near in self.apart))) if count > 1 else 0
-        for _ in range(rounds):
-            if best <= lower_bound_bytes:
-                break
+        count = len(self.groups)
+        sequence = best.sequence
+        while best.arena_bytes > lower_bound_bytes and not budget.is_spent:
             trial = list(sequence)
-            top = [p for p, g in enumerate(trial) if offsets[g] + self.sizes[g] == best and p]
-            if top and rng.random() < 0.5:
-                position = rng.choice(top)
-                trial.insert(rng.randrange(position), trial.pop(position))
+            high = [p for p, g in enumerate(trial) if best.offsets[g] + self.sizes[g] > lower_bound_bytes]
+            position = rng.choice(high)
+            earlier = [p for p in range(position) if trial[p] in self.apart[trial[position]]]
+            if earlier and rng.random() < 0.7:
+                trial.insert(rng.choice(earlier), trial.pop(position))
             else:
-                a, b = rng.sample(range(count), 2)
+                a, b = rng.randrange(count), rng.randrange(count)
                 trial[a], trial[b] = trial[b], trial[a]
-            arena, placed = self.arrange(trial)
-            if arena <= best:
-                best, offsets, sequence = arena, placed, trial
-        return best, offsets
+            found = self.arrange(trial, budget, tight=best.tight, limit=best.arena_bytes)
+            if found is not None:
+                best, sequence = found, trial
+        return best
 
-    def exact(self, arena: int, offsets: list[int], lower_bound_bytes: int, budget: _Budget) -> tuple[int, list[int]]:
+    def exact(self, best: _Arrangement, lower_bound_bytes: int, budget: _Budget) -> _Arrangement:
         """Branch and bound over sequences of rising offsets, each group resting on the ones below it.
 
         Every layout can be pushed down into one of these without growing.
         """
-        best, best_offsets = arena, list(offsets)
         count = len(self.groups)
         current = [0] * count
         floor = [0] * count  # lowest offset of each group above those placed so far
 
         def descend(waiting: int, last: tuple[int, int]) -> None:
-            nonlocal best, best_offsets
+            nonlocal best
             if not waiting:
-                best, best_offsets = max(current[g] + self.sizes[g] for g in range(count)), list(current)
+                arena = max(current[g] + self.sizes[g] for g in range(count))
+                best = _Arrangement(arena, list(current), sorted(range(count), key=lambda g: (current[g], g)))
                 return
             candidates = [g for g in range(count) if waiting >> g & 1]
-            if any(max(floor[g], last[0]) + self.sizes[g] >= best for g in candidates):
+            if any(max(floor[g], last[0]) + self.sizes[g] >= best.arena_bytes for g in candidates):
                 return
             for at, g in sorted((floor[g], g) for g in candidates):
-                if (at, g) < last or best <= lower_bound_bytes or not budget.spend():
+                if (at, g) < last or best.arena_bytes <= lower_bound_bytes or budget.is_spent:
                     continue
+                budget.spend(1)
                 saved = {h: floor[h] for h in self.apart[g]}
                 current[g] = at
                 for h in saved:
@@ -195,7 +234,7 @@ class _Problem:
                     floor[h] = value
 
         descend((1 << count) - 1, (0, -1))
-        return best, best_offsets
+        return best
 
 
 def _groups(count: int, pairs: Sequence[Pair]) -> list[list[int]]:
