@@ -51,7 +51,7 @@ def test_onnx_own_models(tmp_path: Path, set_name: str) -> None:
                 result, arrays[f"output_{index}"], rtol=1e-3, atol=1e-5, err_msg=f"{folder}: {name}"
             )
             checked += 1
-    assert checked >= 10
+    assert checked >= 7
 
 
 def relu(shape: list[int | str | None], **changes: object) -> onnx.ModelProto:

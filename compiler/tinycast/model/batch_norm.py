@@ -65,7 +65,7 @@ def _rewrite(
     elif bias is not None:
         _set_constant(graph, linear, 2, bias + (beta - mean * factor) / bias_scale, weight.dtype)
     else:
-        shift = add_constant(graph, f"{linear.inputs[1].name}_bias", beta - mean * factor)  # type: ignore[union-attr]
+        shift = add_constant(graph, f"{linear.inputs[1].name}_bias", (beta - mean * factor).astype(weight.dtype))  # type: ignore[union-attr]
         _set_constant(graph, linear, 1, weight, weight.dtype)
         replacement = ir.node("Add", [node.inputs[0], shift], name=node.name)
         replace(node, [replacement], replacement.outputs[0])

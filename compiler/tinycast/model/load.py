@@ -17,6 +17,7 @@ from tinycast.model.files import read_proto
 from tinycast.model.names import name_nodes
 from tinycast.model.shapes import fix_input_shapes, infer_shapes
 
+IR_VERSION = 10  # the one of opset 21
 _FILLS = frozenset({"Cast", "CastLike", "Clip", "Expand", "Max", "Min", "Pad", "Where"})
 
 
@@ -64,13 +65,13 @@ def _check(proto: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
 
 
 def _drop_initializers_from_inputs(proto: onnx.ModelProto) -> None:
-    """Make initializers constants, which takes IR version 4 or later."""
+    """Make initializers constants, as they are since IR version 4."""
     constants = {tensor.name for tensor in proto.graph.initializer}
     constants.update(tensor.values.name for tensor in proto.graph.sparse_initializer)
     inputs = [value for value in proto.graph.input if value.name not in constants]
     del proto.graph.input[:]
     proto.graph.input.extend(inputs)
-    proto.ir_version = max(proto.ir_version, onnx.helper.find_min_ir_version_for(proto.opset_import, True), 8)
+    proto.ir_version = max(proto.ir_version, IR_VERSION)
 
 
 def _check_finite(model: ir.Model) -> None:
