@@ -3,5 +3,6 @@
 from tinycast.emit.c import emit_c
 from tinycast.emit.manifest import seal
 from tinycast.emit.names import c_identifier
+from tinycast.emit.wasm import emit_wasm, finish_wasm, read_manifest, wasm_package
 
-__all__ = ["c_identifier", "emit_c", "seal"]
+__all__ = ["c_identifier", "emit_c", "emit_wasm", "finish_wasm", "read_manifest", "seal", "wasm_package"]
