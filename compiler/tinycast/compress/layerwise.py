@@ -183,13 +183,13 @@ def layer_inputs(
     """Walk both models layer by layer: (layer of `model`, its inputs there, the same layer's outputs in `reference`).
 
     Samples lie on axis 0 of both arrays. The caller may change the layer's weights before it asks for
-    the next item: later inputs see them. Layers match by the name of their output value; layers without
+    the next item: later inputs see them. Layers match by the name of their node; layers without
     a match in `reference` are passed over.
     """
-    wanted = {value.name: value for node in reference.graph for value in node.outputs}
+    targets_of = {layer.name: layer.output for layer in prunable_layers(reference)}
     model_walk, reference_walk = Walk(model, samples), Walk(reference, samples)
     for layer in prunable_layers(model):
-        target = wanted.get(layer.output.name)
+        target = targets_of.get(layer.name)
         if target is None:
             continue
         inputs = model_walk.advance([layer.input])[layer.input]

@@ -1,0 +1,147 @@
+"""Which values of a graph are quantized, and which of them share a scale and zero point.
+
+* Compute operators have an integer form: what they read and give is quantized.
+* A clamp (Relu, Clip) that alone reads a compute operator is one unit with it, and so is the bias Add of a
+  MatMul: nothing is quantized between them.
+* Operators that only move or pick values keep the scale: input and output are quantized alike. So are a
+  Concat and those of its inputs that nobody else reads: joining them is then a copy.
+* All other operators run in float; values between two of them stay float.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from tinycast.compress.layerwise import Layer, as_layer
+
+# The clamps that a compute operator's requantization does for nothing.
+_CLAMPS = frozenset({"Relu", "Clip"})
+_CLAMPED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Sub", "Mul"})
+_UNARY = _CLAMPS | {
+    *("Abs", "Celu", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Neg", "Selu"),
+    *("Sigmoid", "Softplus", "Softsign", "Swish", "Tanh", "ThresholdedRelu"),
+}
+_COMPUTE = _CLAMPED | _UNARY | {"AveragePool", "GlobalAveragePool", "ReduceMean", "Concat", "Softmax"}
+_MOVE = frozenset(
+    {
+        *("DepthToSpace", "Expand", "Flatten", "Gather", "GlobalMaxPool", "Identity", "MaxPool", "Pad", "ReduceMax"),
+        *("Reshape", "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+    }
+)
+# Operators whose inputs are all activations; the others' further inputs are parameters.
+_ALL_INPUTS = frozenset({"Add", "Sub", "Mul", "MatMul", "Concat"})
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What to quantize in a model.
+
+    `shared` maps each quantized activation to the one whose values settle its scale (often itself); `sources`
+    are those that settle one, in the graph's order.
+    `operands` are constant inputs of compute operators that are treated as activations. `layers` have
+    constant weights, and `transposed` are the ConvTranspose nodes that do.
+    """
+
+    shared: dict[ir.Value, ir.Value]
+    sources: list[ir.Value]
+    operands: list[ir.Value]
+    layers: list[Layer]
+    transposed: list[ir.Node]
+
+
+def scheme_of(model: ir.Model) -> Scheme:
+    """Apply the rules to every node. Value types must be known; subgraphs of control flow stay float."""
+    nodes = list(model.graph)
+    layers = [layer for node in nodes if (layer := as_layer(node)) is not None]
+    inside = {layer.node.outputs[0] for layer in layers if layer.bias_node is not None}
+    biases = {layer.bias for layer in layers if layer.bias is not None}
+    computing = [node for node in nodes if _computes(node)]
+    clamped = [node.inputs[0] for node in computing if node.op_type in _CLAMPS]
+    inside |= {value for value in clamped if value is not None and _only_clamped(value)}
+    touched = [v for node in computing for v in (*_activations(node), node.outputs[0]) if v not in biases]
+    touched = [v for v in dict.fromkeys(touched) if v not in inside]
+    operands = [v for v in touched if v.is_initializer()]
+    active = {_source(v) for v in touched if not v.is_initializer()}
+    every = [*model.graph.inputs, *(v for node in nodes for v in node.outputs)]
+    shared = {v: _source(v) for v in every if _is_float(v) and v not in inside and _source(v) in active}
+    transposed = [node for node in computing if node.op_type == "ConvTranspose"]
+    sources = [value for value, source in shared.items() if value is source]
+    return Scheme(shared, sources, operands, layers, transposed)
+
+
+def is_softmax(value: ir.Value) -> bool:
+    """Whether the value lies between 0 and 1 by construction, so that its scale is 1/256."""
+    producer = value.producer()
+    return producer is not None and producer.op_type == "Softmax"
+
+
+def _standard(node: ir.Node) -> bool:
+    return node.domain in ("", "ai.onnx") and bool(node.inputs) and _is_float(node.inputs[0])
+
+
+def _computes(node: ir.Node) -> bool:
+    if not _standard(node) or node.op_type not in _COMPUTE or not all(map(_is_float, _activations(node))):
+        return False
+    if node.op_type in ("Conv", "Gemm"):
+        return as_layer(node) is not None
+    if node.op_type == "ConvTranspose":
+        return all(v is None or v.is_initializer() for v in node.inputs[1:])
+    return True
+
+
+def _moves(node: ir.Node) -> bool:
+    if not _standard(node) or node.op_type not in _MOVE:
+        return False
+    if node.op_type == "Resize":
+        mode = node.attributes.get("mode")
+        outside = node.attributes.get("coordinate_transformation_mode")
+        nearest = mode is None or mode.as_string() == "nearest"
+        return nearest and (outside is None or outside.as_string() != "tf_crop_and_resize")
+    if node.op_type == "Pad":
+        value = node.inputs[2] if len(node.inputs) > 2 else None
+        mode = node.attributes.get("mode")
+        constant = mode is None or mode.as_string() == "constant"
+        return not constant or value is None or (value.const_value is not None and not value.const_value.numpy().any())
+    return True
+
+
+def _activations(node: ir.Node) -> list[ir.Value]:
+    """The inputs that are data, not parameters such as a weight, a bias or a clamp's limits."""
+    inputs = [v for v in node.inputs if v is not None]
+    if node.op_type not in _ALL_INPUTS or (node.op_type == "MatMul" and as_layer(node) is not None):
+        inputs = inputs[:1]
+    return inputs
+
+
+def _only_clamped(value: ir.Value) -> bool:
+    if value.is_graph_output() or len(value.uses()) != 1:
+        return False
+    producer = value.producer()
+    return producer is not None and producer.op_type in _CLAMPED and _computes(producer)
+
+
+def _source(value: ir.Value) -> ir.Value:
+    """The value whose range decides for `value`: across moves upwards, into a Concat downwards."""
+    producer = value.producer()
+    if producer is not None and _moves(producer):
+        moved = producer.inputs[0]
+        assert moved is not None
+        return value if moved.is_initializer() else _source(moved)
+    readers = value.consumers()
+    if (
+        producer is not None
+        and producer.op_type != "Softmax"
+        and _computes(producer)
+        and not value.is_graph_output()
+        and len(value.uses()) == 1
+        and readers[0].op_type == "Concat"
+        and _computes(readers[0])
+    ):
+        return _source(readers[0].outputs[0])
+    return value
+
+
+def _is_float(value: ir.Value | None) -> bool:
+    return value is not None and value.dtype == ir.DataType.FLOAT
