@@ -1,0 +1,10 @@
+"""The operators: one family a file, listed here."""
+
+from __future__ import annotations
+
+from tinycast.ops import conv, dense, elementwise, pool, quantize, reduce, shape, softmax, unary
+from tinycast.ops.node import Importer
+
+FAMILIES = (conv, dense, elementwise, unary, pool, reduce, softmax, shape, quantize)
+
+IMPORTERS: dict[str, Importer] = {name: make for family in FAMILIES for name, make in family.IMPORTERS.items()}

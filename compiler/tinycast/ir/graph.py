@@ -1,0 +1,252 @@
+"""The Program: typed operators joined by values."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tinycast.errors import InternalError
+from tinycast.ir.types import Array, DType, Value
+
+Tensor = Any  # tvm.te.Tensor; only tvm_bridge may import tvm
+
+
+class Pattern(Enum):
+    """How an output element depends on the inputs: this decides what can be fused and how it is scheduled."""
+
+    ELEMENTWISE = "elementwise"  # on the elements at its own index (inputs broadcast)
+    INJECTIVE = "injective"  # on one element of an input, at an index computed from its own
+    DENSE = "dense"  # a sum of products, channels share their inputs
+    CHANNELWISE = "channelwise"  # a reduction over a window; channels are independent
+    ROWS = "rows"  # several passes over an axis
+
+
+@dataclass(frozen=True)
+class TensorType:
+    shape: tuple[int, ...]
+    dtype: DType
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The register tile of a kernel: `positions` times `channels` accumulators at once."""
+
+    positions: int = 1
+    channels: int = 1
+
+
+@dataclass(frozen=True)
+class Op(ABC):
+    """An operator. Subclasses are frozen dataclasses whose fields are its attributes.
+
+    The NumPy `reference` is its meaning; `compute` says the same in TVM's tensor expressions. Both
+    see constants as `pack` left them only in `compute`.
+    """
+
+    pattern: ClassVar[Pattern]
+
+    @abstractmethod
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        """Shape and type of the output."""
+
+    @abstractmethod
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        """The output, in NumPy: bit-exact for integers."""
+
+    @abstractmethod
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        """The output as a tensor expression."""
+
+    def pack(self, index: int, data: Array, tile: Tile) -> Array:
+        """The constant input number `index` in the order in which the kernel reads it."""
+        return data
+
+    def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
+        """Multiply-accumulates of one run."""
+        return 0
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        """The same operator on inputs (and output) transposed by `perm`; None where there is none."""
+        return None
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        """The quantized output computed from quantized inputs without floats; None where there is no such form."""
+        return None
+
+    @property
+    def title(self) -> str:
+        """What a report calls it."""
+        return type(self).__name__
+
+
+@dataclass(frozen=True)
+class QuantizedInput:
+    """An operand of a float operator that is really `scale * (value - zero_point)`, or a float constant.
+
+    `scale` and `zero_point` are arrays: scalars, or one element an index of `axis`. For a float
+    constant or a float activation `scale` is None.
+    """
+
+    value: Value
+    scale: npt.NDArray[np.float64] | None = None
+    zero_point: npt.NDArray[np.int64] | None = None
+    axis: int | None = None
+
+    @property
+    def is_activation(self) -> bool:
+        """An int8 tensor computed at run time, with one scale."""
+        return self.scale is not None and self.scale.ndim == 0 and not self.value.is_constant
+
+    def real(self) -> npt.NDArray[np.float64] | None:
+        """The constant's real values; None for an activation."""
+        if self.value.data is None:
+            return None
+        data = self.value.data.astype(np.float64)
+        if self.scale is None or self.zero_point is None:
+            return data
+        shape = [1] * data.ndim
+        if self.scale.ndim:
+            shape[self.axis or 0] = -1
+        return (data - self.zero_point.reshape(shape)) * self.scale.reshape(shape)
+
+
+@dataclass(frozen=True)
+class IntegerForm:
+    """What an operator needs to write itself in integers: operands, the output's rule, where to append."""
+
+    inputs: tuple[QuantizedInput, ...]
+    output: Value  # the quantized output that is replaced: its name and shape
+    scale: float
+    zero_point: int
+    low: int
+    high: int
+    build: Builder
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        return (self.low, self.high)
+
+
+@dataclass(eq=False)
+class Call:
+    """One operator applied. `source` is the ONNX node's name."""
+
+    op: Op
+    inputs: tuple[Value, ...]
+    output: Value
+    source: str
+    title: str = ""  # the ONNX operator it stands for
+
+
+@dataclass(eq=False)
+class Program:
+    """Calls in an order in which they can run."""
+
+    name: str
+    inputs: list[Value]
+    outputs: list[Value]
+    calls: list[Call] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def producers(self) -> dict[Value, Call]:
+        return {call.output: call for call in self.calls}
+
+    def consumers(self) -> dict[Value, list[Call]]:
+        uses: dict[Value, list[Call]] = {}
+        for call in self.calls:
+            for value in dict.fromkeys(call.inputs):
+                uses.setdefault(value, []).append(call)
+        return uses
+
+    def substitute(self, old: Value, new: Value) -> None:
+        """Let every reader of `old`, and the outputs, read `new`."""
+        for call in self.calls:
+            if old in call.inputs:
+                call.inputs = tuple(new if v is old else v for v in call.inputs)
+        self.outputs = [new if v is old else v for v in self.outputs]
+
+    def remove_dead(self) -> int:
+        """Remove calls whose output nobody reads."""
+        live = set(self.outputs)
+        kept: list[Call] = []
+        for call in reversed(self.calls):
+            if call.output in live:
+                kept.append(call)
+                live.update(call.inputs)
+        removed = len(self.calls) - len(kept)
+        self.calls = kept[::-1]
+        return removed
+
+    def unique_name(self, wanted: str) -> str:
+        taken = {v.name for v in self.values()}
+        name, n = wanted, 1
+        while name in taken:
+            n += 1
+            name = f"{wanted}_{n}"
+        return name
+
+    def values(self) -> Iterable[Value]:
+        seen: dict[Value, None] = dict.fromkeys(self.inputs)
+        for call in self.calls:
+            seen.update(dict.fromkeys((*call.inputs, call.output)))
+        seen.update(dict.fromkeys(self.outputs))
+        return seen
+
+
+class Builder:
+    """Appends calls to a list; constants are folded by the reference."""
+
+    def __init__(self, program: Program, source: str, title: str = "") -> None:
+        self.program = program
+        self.source = source
+        self.title = title
+        self.calls: list[Call] = []
+        self._count = 0
+
+    def constant(self, data: Array, name: str = "constant") -> Value:
+        return Value(f"{self.source}.{name}", data.shape, DType(data.dtype.name), data=data)
+
+    def call(self, op: Op, inputs: Sequence[Value], name: str = "") -> Value:
+        """The value of `op` on `inputs`. `name` is given to the result, else one is made from the source."""
+        if not name:
+            self._count += 1
+            name = f"{self.source}.{self._count}"
+        if inputs and all(v.is_constant for v in inputs):
+            data = op.reference([v.data for v in inputs if v.data is not None])
+            return Value(name, data.shape, DType(data.dtype.name), data=data)
+        return self.keep(op, inputs, name)
+
+    def keep(self, op: Op, inputs: Sequence[Value], name: str = "") -> Value:
+        """Like `call`, without folding constants."""
+        if not name:
+            self._count += 1
+            name = f"{self.source}.{self._count}"
+        kind = op.infer(inputs)
+        output = Value(name, kind.shape, kind.dtype)
+        self.calls.append(Call(op, tuple(inputs), output, self.source, self.title or op.title))
+        return output
+
+
+def interpret(program: Program, inputs: Sequence[Array]) -> dict[Value, Array]:
+    """Run the references of all calls. Returns every value's array; `inputs` are in the program's order."""
+    known: dict[Value, Array] = dict(zip(program.inputs, inputs, strict=True))
+    for call in program.calls:
+        arrays = [known[v] if v.data is None else v.data for v in call.inputs]
+        result = call.op.reference(arrays)
+        if result.shape != call.output.shape or result.dtype.name != call.output.dtype.value:
+            raise InternalError(
+                f"{call.op.title} gave {result.dtype}{result.shape}, its type says "
+                f"{call.output.dtype.value}{call.output.shape}",
+                where=call.source,
+            )
+        known[call.output] = result
+    for value in program.outputs:
+        if value.data is not None:
+            known[value] = value.data
+    return known

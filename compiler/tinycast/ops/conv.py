@@ -1,0 +1,131 @@
+"""Convolution, also depthwise and grouped, in one and two dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.node import Node
+from tinycast.ops.requantize import add_requantize
+from tinycast.ops.shape import Reshape, Transpose
+from tinycast.ops.sums import chunked_sum
+from tinycast.ops.weights import integer_weights
+from tinycast.ops.window import Window, as_image, from_image, window_of
+from tinycast.tvm_bridge import expr as te
+
+
+@dataclass(frozen=True)
+class Conv2D(Op):
+    """acc[n, h, w, o] = bias[o] + sum over the window and the group's channels of x * weight.
+
+    Inputs: x (N, H, W, C), or (N, C, H, W) while `channels_first`; weight (O, KH, KW, C / group);
+    bias (O). int8 inputs give an int32 accumulator; borders read `pad_value`, the input's zero point.
+    """
+
+    window: Window
+    group: int = 1
+    pad_value: float = 0
+    channels_first: bool = False
+    depthwise: bool = False
+
+    @property
+    def pattern(self) -> Pattern:  # type: ignore[override]
+        return Pattern.CHANNELWISE if self.depthwise else Pattern.DENSE
+
+    @property
+    def title(self) -> str:
+        return "Conv"
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        x, weight = inputs[0], inputs[1]
+        n, height, width = (x.shape[0], *x.shape[2:]) if self.channels_first else x.shape[:3]
+        oh, ow = self.window.output(height, width)
+        channels = weight.shape[0]
+        shape = (n, channels, oh, ow) if self.channels_first else (n, oh, ow, channels)
+        return TensorType(shape, DType.FLOAT32 if x.dtype is DType.FLOAT32 else DType.INT32)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        x, weight, bias = arrays
+        if self.channels_first:
+            y = replace(self, channels_first=False).reference([x.transpose(0, 2, 3, 1), weight, bias])
+            return y.transpose(0, 3, 1, 2)
+        exact = np.float64  # int8 products and their sums are exact in float64, and BLAS is fast
+        patches = self.window.patches(x, self.pad_value).astype(exact)
+        n, oh, ow, kh, kw, channels = patches.shape
+        group, out_channels = self.group, weight.shape[0]
+        patches = patches.reshape(n * oh * ow, kh * kw, group, channels // group).transpose(2, 0, 1, 3)
+        columns = patches.reshape(group, n * oh * ow, -1)
+        matrix = weight.astype(exact).reshape(group, out_channels // group, -1)
+        y = np.matmul(columns, matrix.transpose(0, 2, 1)).transpose(1, 0, 2).reshape(n, oh, ow, out_channels)
+        y += bias
+        return y.astype(np.float32 if x.dtype == np.float32 else np.int32)
+
+    def pack(self, index: int, data: Array, tile: Tile) -> Array:
+        if index != 1:
+            return data
+        if self.depthwise:
+            return np.ascontiguousarray(data[..., 0].transpose(1, 2, 0))
+        out, kh, kw, channels = data.shape
+        blocks = data.reshape(out // tile.channels, tile.channels, kh, kw, channels)
+        return np.ascontiguousarray(blocks.transpose(0, 2, 3, 4, 1))
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x, weight, bias = tensors
+        kh_size, kw_size = self.window.kernel
+        padded = self.window.padded(x, self.pad_value, te.dtype_of(x))
+        per_group_out = out.shape[3] // self.group
+        channels = int(x.shape[3]) // self.group
+        dtype = out.dtype
+
+        def product(b: te.Expr, h: te.Expr, w: te.Expr, o: te.Expr, kh: te.Expr, kw: te.Expr, c: te.Expr) -> te.Expr:
+            if self.depthwise:
+                source, factor = o, weight[kh, kw, o]
+            else:
+                source = c if self.group == 1 else (o // per_group_out) * channels + c
+                factor = weight[o // tile.channels, kh, kw, c, o % tile.channels]
+            return te.cast(self.window.read(padded, b, h, w, kh, kw, source), dtype) * te.cast(factor, dtype)
+
+        reduced = (kh_size, kw_size) if self.depthwise else (kh_size, kw_size, channels)
+        if self.depthwise:
+            acc = chunked_sum(out, reduced, lambda i, k: product(*i, k[0], k[1], te.const(0, DType.INT32)))
+        else:
+            acc = chunked_sum(out, reduced, lambda i, k: product(*i, *k))
+        return te.compute(out.shape, lambda b, h, w, o: acc[b, h, w, o] + bias[o], name="biased")
+
+    def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
+        return int(np.prod(out.shape)) * int(np.prod(inputs[1].shape[1:]))
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        weights = integer_weights(form)
+        if weights is None:
+            return None
+        op = replace(self, pad_value=weights.pad_value)
+        accumulator = form.build.call(op, [form.inputs[0].value, weights.weight, weights.bias])
+        axis = 1 if self.channels_first else 3
+        shape = [1] * 4
+        shape[axis] = -1
+        ratio = weights.ratio.reshape(shape) if weights.ratio.size > 1 else weights.ratio
+        return add_requantize(
+            form.build, accumulator, ratio, form.zero_point, form.bounds, weights.bound, form.output.name
+        )
+
+
+def import_conv(node: Node) -> Value:
+    x, weight, bias = node.input(0), node.input(1), node.optional(2)
+    rank, group = len(x.shape), node.int("group", 1)
+    image = as_image(node, x)
+    window = window_of(node, weight.shape[2:], x.shape[2:])
+    kernel = weight if rank == 4 else node.build.call(Reshape((*weight.shape[:2], 1, weight.shape[2])), [weight])
+    kernel = node.build.call(Transpose((0, 2, 3, 1)), [kernel])
+    if bias is None:
+        bias = node.build.constant(np.zeros(weight.shape[0], np.float32), "bias")
+    depthwise = group == image.shape[1] == weight.shape[0] and group > 1
+    op = Conv2D(window, group, 0, channels_first=True, depthwise=depthwise)
+    return from_image(node, node.build.call(op, [image, kernel, bias]), rank)
+
+
+IMPORTERS = {"Conv": import_conv}

@@ -1,0 +1,106 @@
+"""Products with a constant matrix: Gemm and MatMul."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.node import Node
+from tinycast.ops.requantize import add_requantize
+from tinycast.ops.shape import Transpose
+from tinycast.ops.sums import chunked_sum
+from tinycast.ops.weights import integer_weights
+from tinycast.tvm_bridge import expr as te
+
+
+@dataclass(frozen=True)
+class FullyConnected(Op):
+    """acc[..., o] = bias[o] + sum_k x[..., k] * weight[o, k]. int8 inputs give an int32 accumulator."""
+
+    pattern = Pattern.DENSE
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        x, weight = inputs[0], inputs[1]
+        dtype = DType.FLOAT32 if x.dtype is DType.FLOAT32 else DType.INT32
+        return TensorType((*x.shape[:-1], weight.shape[0]), dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        x, weight, bias = arrays
+        # float64 holds int8 products and their sums exactly, and BLAS is fast.
+        y = x.astype(np.float64) @ weight.astype(np.float64).T + bias
+        return y.astype(np.float32 if x.dtype == np.float32 else np.int32)
+
+    def pack(self, index: int, data: Array, tile: Tile) -> Array:
+        if index != 1:
+            return data
+        blocks = data.reshape(data.shape[0] // tile.channels, tile.channels, data.shape[1])
+        return np.ascontiguousarray(blocks.transpose(0, 2, 1))
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x, weight, bias = tensors
+
+        def term(i: Sequence[te.Expr], k: Sequence[te.Expr]) -> te.Expr:
+            factor = weight[i[-1] // tile.channels, k[0], i[-1] % tile.channels]
+            return te.cast(x(*i[:-1], k[0]), out.dtype) * te.cast(factor, out.dtype)
+
+        acc = chunked_sum(out, [int(x.shape[-1])], term)
+        return te.compute(out.shape, lambda *i: acc(*i) + bias[i[-1]], name="biased")
+
+    def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
+        return prod(out.shape) * inputs[1].shape[1]
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        weights = integer_weights(form)
+        if weights is None:
+            return None
+        accumulator = form.build.call(self, [form.inputs[0].value, weights.weight, weights.bias])
+        return add_requantize(
+            form.build, accumulator, weights.ratio, form.zero_point, form.bounds, weights.bound, form.output.name
+        )
+
+
+def import_gemm(node: Node) -> Value:
+    x, weight, bias = node.input(0), node.input(1), node.optional(2)
+    alpha, beta = node.float("alpha", 1.0), node.float("beta", 1.0)
+    build = node.build
+    if node.int("transA", 0):
+        x = build.call(Transpose((1, 0)), [x])
+    if not node.int("transB", 0):
+        weight = build.call(Transpose((1, 0)), [weight])
+    channels = weight.shape[0]
+    if not node.is_weight(1):
+        node.reject("the second operand is computed at run time", "a product with constant weights is supported")
+    plain = bias is None or (prod(bias.shape) == channels and bias.shape[-1] == channels)
+    if alpha == 1.0 and plain and (beta == 1.0 or bias is None):
+        if bias is None:
+            bias = build.constant(np.zeros(channels, np.float32), "bias")
+        elif len(bias.shape) > 1:
+            bias = build.constant(bias.data.reshape(-1), "bias") if bias.data is not None else bias
+        return build.call(FullyConnected(), [x, weight, bias])
+    zero = build.constant(np.zeros(channels, np.float32), "bias")
+    y = build.call(FullyConnected(), [x, weight, zero])
+    if alpha != 1.0:
+        y = build.call(Binary(BinaryFunction.MUL), [y, build.constant(np.float32(alpha).reshape(()), "alpha")])
+    if bias is not None:
+        if beta != 1.0:
+            bias = build.call(Binary(BinaryFunction.MUL), [bias, build.constant(np.float32(beta).reshape(()), "beta")])
+        y = build.call(Binary(BinaryFunction.ADD), [y, bias])
+    return y
+
+
+def import_matmul(node: Node) -> Value:
+    x, weight = node.input(0), node.input(1)
+    if not node.is_weight(1) or len(weight.shape) != 2:
+        node.reject("the second operand is not a constant matrix", "a product with constant weights is supported")
+    zero = node.build.constant(np.zeros(weight.shape[1], np.float32), "bias")
+    weight = node.build.call(Transpose((1, 0)), [weight])
+    return node.build.call(FullyConnected(), [x, weight, zero])
+
+
+IMPORTERS = {"Gemm": import_gemm, "MatMul": import_matmul}

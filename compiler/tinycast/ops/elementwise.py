@@ -1,0 +1,221 @@
+"""Arithmetic element by element: unary functions and broadcasting pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import prod
+
+import numpy as np
+
+from tinycast.ir.fixed_point import sum_rule
+from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.node import Node
+from tinycast.ops.requantize import add_requantize
+from tinycast.tvm_bridge import expr as te
+
+
+class BinaryFunction(Enum):
+    ADD = "Add"
+    SUB = "Sub"
+    MUL = "Mul"
+    DIV = "Div"
+    MIN = "Min"
+    MAX = "Max"
+
+
+_NUMPY: dict[BinaryFunction, Callable[[Array, Array], Array]] = {
+    BinaryFunction.ADD: np.add,
+    BinaryFunction.SUB: np.subtract,
+    BinaryFunction.MUL: np.multiply,
+    BinaryFunction.DIV: np.divide,
+    BinaryFunction.MIN: np.minimum,
+    BinaryFunction.MAX: np.maximum,
+}
+_EXPR: dict[BinaryFunction, Callable[[te.Expr, te.Expr], te.Expr]] = {
+    BinaryFunction.ADD: lambda a, b: a + b,
+    BinaryFunction.SUB: lambda a, b: a - b,
+    BinaryFunction.MUL: lambda a, b: a * b,
+    BinaryFunction.DIV: lambda a, b: a / b,
+    BinaryFunction.MIN: te.minimum,
+    BinaryFunction.MAX: te.maximum,
+}
+
+
+@dataclass(frozen=True)
+class Binary(Op):
+    """y = function(a, b), NumPy's broadcasting."""
+
+    pattern = Pattern.ELEMENTWISE
+    function: BinaryFunction
+
+    @property
+    def title(self) -> str:
+        return self.function.value
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(np.broadcast_shapes(*(v.shape for v in inputs)), inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        return _NUMPY[self.function](*arrays).astype(arrays[0].dtype)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        return te.elementwise(tensors, out.shape, _EXPR[self.function], self.function.value.lower())
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        a, b = form.inputs
+        if self.function in (BinaryFunction.ADD, BinaryFunction.SUB):
+            return _integer_sum(form, -1.0 if self.function is BinaryFunction.SUB else 1.0)
+        if self.function is not BinaryFunction.MUL or not _both_quantized(form):
+            return None
+        assert a.scale is not None and b.scale is not None and a.zero_point is not None and b.zero_point is not None
+        op = OffsetProduct(int(a.zero_point), int(b.zero_point))
+        accumulator = form.build.call(op, [a.value, b.value])
+        ratio = np.asarray(float(a.scale) * float(b.scale) / form.scale)
+        return add_requantize(form.build, accumulator, ratio, form.zero_point, form.bounds, 255 * 255, form.output.name)
+
+
+def _both_quantized(form: IntegerForm) -> bool:
+    return all(x.scale is not None and x.scale.ndim == 0 and x.value.dtype is DType.INT8 for x in form.inputs)
+
+
+def _integer_sum(form: IntegerForm, sign: float) -> Value | None:
+    if not _both_quantized(form):
+        return None
+    a, b = form.inputs
+    assert a.scale is not None and b.scale is not None and a.zero_point is not None and b.zero_point is not None
+    rule = sum_rule(
+        float(a.scale),
+        int(a.zero_point),
+        sign * float(b.scale),
+        int(b.zero_point),
+        form.scale,
+        form.zero_point,
+        form.build.source,
+    )
+    op = ScaledSum(rule.multiplier_a, rule.multiplier_b, rule.addend, rule.shift, form.low, form.high)
+    return form.build.call(op, [a.value, b.value], form.output.name)
+
+
+@dataclass(frozen=True)
+class ScaledSum(Op):
+    """y = clamp((a * multiplier_a + b * multiplier_b + addend) >> shift, low, high) on int8, in int32."""
+
+    pattern = Pattern.ELEMENTWISE
+    multiplier_a: int
+    multiplier_b: int
+    addend: int
+    shift: int
+    low: int
+    high: int
+
+    @property
+    def title(self) -> str:
+        return "Add"
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(np.broadcast_shapes(*(v.shape for v in inputs)), DType.INT8)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        a, b = (x.astype(np.int64) for x in arrays)
+        total = (a * self.multiplier_a + b * self.multiplier_b + self.addend) >> self.shift
+        return np.clip(total, self.low, self.high).astype(np.int8)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        def body(a: te.Expr, b: te.Expr) -> te.Expr:
+            total = te.cast(a, DType.INT32) * self.multiplier_a + te.cast(b, DType.INT32) * self.multiplier_b
+            shifted = (total + self.addend) >> self.shift
+            return te.cast(te.extern(DType.INT32, "tc_clamp", shifted, self.low, self.high), DType.INT8)
+
+        return te.elementwise(tensors, out.shape, body, "added")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+@dataclass(frozen=True)
+class OffsetProduct(Op):
+    """acc = (a - zero_a) * (b - zero_b) on int8, in int32."""
+
+    pattern = Pattern.ELEMENTWISE
+    zero_a: int
+    zero_b: int
+
+    @property
+    def title(self) -> str:
+        return "Mul"
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(np.broadcast_shapes(*(v.shape for v in inputs)), DType.INT32)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        a, b = (x.astype(np.int32) for x in arrays)
+        return (a - self.zero_a) * (b - self.zero_b)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        def body(a: te.Expr, b: te.Expr) -> te.Expr:
+            return (te.cast(a, DType.INT32) - self.zero_a) * (te.cast(b, DType.INT32) - self.zero_b)
+
+        return te.elementwise(tensors, out.shape, body, "product")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+@dataclass(frozen=True)
+class Clip(Op):
+    """y = min(max(x, low), high); infinite bounds are none. Relu is Clip(0, inf)."""
+
+    pattern = Pattern.ELEMENTWISE
+    low: float = -np.inf
+    high: float = np.inf
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        return np.clip(arrays[0], self.low, self.high).astype(arrays[0].dtype)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        def body(x: te.Expr) -> te.Expr:
+            y = x if self.low == -np.inf else te.maximum(x, te.const(self.low, out.dtype))
+            return y if self.high == np.inf else te.minimum(y, te.const(self.high, out.dtype))
+
+        return te.elementwise(tensors, out.shape, body, "clipped")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+def import_binary(node: Node) -> Value:
+    function = BinaryFunction(node.kind)
+    values = [node.input(i) for i in range(len(node.inputs))]
+    result = values[0]
+    for value in values[1:]:
+        result = node.build.call(Binary(function), [result, value])
+    return result
+
+
+def import_relu(node: Node) -> Value:
+    return node.build.call(Clip(0.0), [node.input(0)])
+
+
+def import_clip(node: Node) -> Value:
+    low, high = node.constant(1), node.constant(2)
+    bounds = [
+        fallback if data is None or prod(data.shape) == 0 else float(data.reshape(-1)[0])
+        for data, fallback in ((low, -np.inf), (high, np.inf))
+    ]
+    return node.build.call(Clip(*bounds), [node.input(0)])
+
+
+IMPORTERS = {
+    **{function.value: import_binary for function in BinaryFunction},
+    "Relu": import_relu,
+    "Clip": import_clip,
+}

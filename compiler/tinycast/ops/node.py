@@ -1,0 +1,85 @@
+"""An ONNX node as the importers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+import onnx_ir
+
+from tinycast.errors import ModelError
+from tinycast.ir.graph import Builder
+from tinycast.ir.types import Array, Value
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node: its operands (None where an optional one is left out), attributes, and where to append calls."""
+
+    onnx: onnx_ir.Node
+    inputs: tuple[Value | None, ...]
+    build: Builder
+    opset: int
+    weights: frozenset[Value]  # values that a DequantizeLinear makes of constants
+
+    @property
+    def kind(self) -> str:
+        return self.onnx.op_type
+
+    def input(self, index: int) -> Value:
+        value = self.optional(index)
+        if value is None:
+            self.reject(f"input {index} is missing")
+        return value
+
+    def optional(self, index: int) -> Value | None:
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def constant(self, index: int) -> Array | None:
+        """The constant operand's array; None where it is left out. Rejects the node where it is computed at run time."""
+        value = self.optional(index)
+        if value is None:
+            return None
+        if value.data is None:
+            self.reject(f"input {index} ({value.name}) has to be a constant")
+        return value.data
+
+    def int(self, name: str, default: int) -> int:
+        attribute = self.onnx.attributes.get(name)
+        return default if attribute is None else int(attribute.as_int())
+
+    def ints(self, name: str, default: Sequence[int]) -> list[int]:
+        attribute = self.onnx.attributes.get(name)
+        return list(default) if attribute is None else [int(v) for v in attribute.as_ints()]
+
+    def float(self, name: str, default: float) -> float:
+        attribute = self.onnx.attributes.get(name)
+        # Attributes are float32; the shortest decimal of it is what its author wrote.
+        return default if attribute is None else float(str(np.float32(attribute.as_float())))
+
+    def text(self, name: str, default: str) -> str:
+        attribute = self.onnx.attributes.get(name)
+        return default if attribute is None else attribute.as_string()
+
+    def axis(self, default: int, rank: int) -> int:
+        return self.int("axis", default) % max(rank, 1)
+
+    def axes(self, index: int, default: Sequence[int], rank: int) -> list[int]:
+        """Axes from input `index` (newer opsets) or the attribute (older ones), sorted, non-negative."""
+        data = self.constant(index)
+        axes = self.ints("axes", default) if data is None else [int(v) for v in data.reshape(-1)]
+        return sorted(a % rank for a in axes)
+
+    def is_weight(self, index: int) -> bool:
+        """Whether operand `index` is a constant, plain or quantized."""
+        value = self.input(index)
+        return value.is_constant or value in self.weights
+
+    def reject(self, reason: str, fix: str = "") -> NoReturn:
+        """Say that this node cannot be compiled; all such nodes are reported together."""
+        raise ModelError(f"{self.kind}: {reason}", where=self.build.source, fix=fix)
+
+
+Importer = Callable[[Node], Value]

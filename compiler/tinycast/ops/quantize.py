@@ -1,0 +1,205 @@
+"""Between reals and 8-bit integers: QuantizeLinear, DequantizeLinear, and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.node import Node
+from tinycast.tvm_bridge import expr as te
+
+
+@dataclass(frozen=True)
+class Quantize(Op):
+    """y = clamp(round_half_even(x / scale) + zero_point, low, high), as ONNX's QuantizeLinear."""
+
+    pattern = Pattern.ELEMENTWISE
+    scale: float
+    zero_point: int
+    low: int
+    high: int
+    dtype: DType = DType.INT8
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, self.dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        steps = np.rint(arrays[0].astype(np.float32) / np.float32(self.scale))
+        low, high = self.low - self.zero_point, self.high - self.zero_point
+        return (np.clip(steps, low, high).astype(np.int32) + self.zero_point).astype(self.dtype.numpy)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        low, high = self.low - self.zero_point, self.high - self.zero_point
+
+        def body(x: te.Expr) -> te.Expr:
+            steps = te.extern(DType.INT32, "tc_round_clamp", x / te.const(self.scale, DType.FLOAT32), low, high)
+            return te.cast(steps + self.zero_point, self.dtype)
+
+        return te.elementwise(tensors, out.shape, body, "quantized")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+@dataclass(frozen=True)
+class Dequantize(Op):
+    """y = scale * (x - zero_point), as ONNX's DequantizeLinear. One scale, or one an index of `axis`."""
+
+    pattern = Pattern.ELEMENTWISE
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int = 0
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, DType.FLOAT32)
+
+    def _spread(self, values: npt.NDArray[np.generic], rank: int) -> npt.NDArray[np.generic]:
+        return values.reshape((-1,) + (1,) * (rank - self.axis - 1)) if values.size > 1 else values.reshape(())
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        x = arrays[0]
+        zero = self._spread(np.asarray(self.zero_point, np.int64), x.ndim)
+        scale = self._spread(np.asarray(self.scale, np.float32), x.ndim)
+        return ((x.astype(np.int64) - zero).astype(np.float32) * scale).astype(np.float32)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        scale, zero = self.scale[0], self.zero_point[0]  # an activation has one scale: checked on import
+
+        def body(x: te.Expr) -> te.Expr:
+            return te.cast(te.cast(x, DType.INT32) - zero, DType.FLOAT32) * te.const(scale, DType.FLOAT32)
+
+        return te.elementwise(tensors, out.shape, body, "dequantized")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self if len(self.scale) == 1 else None
+
+    @property
+    def arrays(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Scale and zero point as arrays: scalars where there is one."""
+        scale = np.asarray(np.asarray(self.scale, np.float32), np.float64)
+        zero = np.asarray(self.zero_point, np.int64)
+        return (scale[0], zero[0]) if len(self.scale) == 1 else (scale, zero)
+
+
+@dataclass(frozen=True)
+class Table(Op):
+    """y = table[x + 128]: any function of one int8. Inputs: x, table (256 elements)."""
+
+    pattern = Pattern.ELEMENTWISE
+    meaning: str = "Table"
+
+    @property
+    def title(self) -> str:
+        return self.meaning
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, inputs[1].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        return arrays[1][arrays[0].astype(np.int64) + 128]
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x, table = tensors
+        return te.elementwise([x], out.shape, lambda v: table[te.cast(v, DType.INT32) + 128], "looked_up")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+@dataclass(frozen=True)
+class FlipSign(Op):
+    """uint8 to int8 or back by moving the zero point by 128: all activations are int8 inside."""
+
+    pattern = Pattern.ELEMENTWISE
+    dtype: DType
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, self.dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        return (arrays[0].view(np.uint8) ^ np.uint8(0x80)).view(self.dtype.numpy)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        offset = -128 if self.dtype is DType.INT8 else 128
+        return te.elementwise(
+            tensors, out.shape, lambda x: te.cast(te.cast(x, DType.INT32) + offset, self.dtype), "flipped"
+        )
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+def add_table(
+    build: Builder, x: Value, function: Callable[[npt.NDArray[np.int8]], Array], meaning: str, name: str = ""
+) -> Value:
+    """Append a table of `function`, which maps all 256 int8 values to the elements of the output."""
+    table = function(np.arange(-128, 128).astype(np.int8))
+    return build.call(Table(meaning), [x, build.constant(table, "table")], name)
+
+
+def rescale_table(form: IntegerForm, x: Value, scale: float, zero_point: int, name: str) -> Value:
+    """`x` (scale, zero_point) as the output's quantized type; `x` itself where nothing changes."""
+    if scale == form.scale and zero_point == form.zero_point and form.bounds == (-128, 127):
+        return x if not name else form.build.call(Alias(), [x], name)
+
+    def function(q: npt.NDArray[np.int8]) -> Array:
+        real = (q.astype(np.float64) - zero_point) * scale
+        return np.clip(np.floor(real / form.scale + 0.5) + form.zero_point, form.low, form.high).astype(np.int8)
+
+    return add_table(form.build, x, function, "Rescale", name)
+
+
+@dataclass(frozen=True)
+class Alias(Op):
+    """The same tensor under another name; removed before kernels are made."""
+
+    pattern = Pattern.ELEMENTWISE
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        return arrays[0]
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        return te.elementwise(tensors, out.shape, lambda x: x, "copied")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+_RANGE = {DType.INT8: (-128, 127), DType.UINT8: (0, 255)}
+
+
+def import_quantize(node: Node) -> Value:
+    x, scale, zero = node.input(0), node.constant(1), node.constant(2)
+    if scale is None or scale.size != 1:
+        node.reject("one scale a tensor is supported for activations", "quantize activations per tensor")
+    dtype = DType.UINT8 if zero is None else DType(zero.dtype.name)
+    if dtype not in _RANGE:
+        node.reject(f"{dtype.value} activations", "quantize activations to int8 or uint8")
+    point = 0 if zero is None else int(zero.reshape(-1)[0])
+    return node.build.call(Quantize(float(scale.reshape(-1)[0]), point, *_RANGE[dtype], dtype), [x])
+
+
+def import_dequantize(node: Node) -> Value:
+    x, scale, zero = node.input(0), node.constant(1), node.constant(2)
+    if scale is None:
+        node.reject("the scale is missing")
+    if node.int("block_size", 0):
+        node.reject("blocked quantization", "quantize weights per tensor or per channel")
+    if scale.size > 1 and not x.is_constant:
+        node.reject("several scales for an activation", "quantize activations per tensor")
+    zeros = np.zeros(scale.size, np.int64) if zero is None else zero.astype(np.int64).reshape(-1)
+    axis = node.axis(1, len(x.shape)) if scale.size > 1 else 0
+    op = Dequantize(tuple(float(s) for s in scale.reshape(-1)), tuple(int(z) for z in zeros), axis)
+    # Not folded, although its input is often constant: the quantized weights are what gets compiled.
+    return node.build.keep(op, [x])
+
+
+IMPORTERS = {"QuantizeLinear": import_quantize, "DequantizeLinear": import_dequantize}

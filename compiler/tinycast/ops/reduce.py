@@ -1,0 +1,101 @@
+"""Reductions over whole axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.node import Node
+from tinycast.ops.requantize import add_requantize
+from tinycast.ops.shape import Reshape
+from tinycast.ops.sums import chunked_sum
+from tinycast.tvm_bridge import expr as te
+
+
+@dataclass(frozen=True)
+class ReduceSum(Op):
+    """y = the sum over `axes`, which stay with length 1. int8 gives int32, less `offset`."""
+
+    pattern = Pattern.CHANNELWISE
+    axes: tuple[int, ...]
+    offset: int = 0
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        shape = tuple(1 if i in self.axes else n for i, n in enumerate(inputs[0].shape))
+        return TensorType(shape, DType.FLOAT32 if inputs[0].dtype is DType.FLOAT32 else DType.INT32)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        total = arrays[0].astype(np.float64).sum(self.axes, keepdims=True) - self.offset
+        return total.astype(np.float32 if arrays[0].dtype == np.float32 else np.int32)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x = tensors[0]
+
+        def term(i: Sequence[te.Expr], k: Sequence[te.Expr]) -> te.Expr:
+            reduced = dict(zip(self.axes, k, strict=True))
+            return te.cast(x(*(reduced.get(a, i[a]) for a in range(len(out.shape)))), out.dtype)
+
+        acc = chunked_sum(out, [int(x.shape[a]) for a in self.axes], term)
+        if not self.offset:
+            return acc
+        return te.compute(out.shape, lambda *i: acc(*i) - self.offset, name="centred")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return ReduceSum(tuple(sorted(perm.index(a) for a in self.axes)), self.offset)
+
+
+@dataclass(frozen=True)
+class ReduceMean(Op):
+    """y = the mean over `axes`, which stay with length 1; kernels see ReduceSum and a division."""
+
+    pattern = Pattern.CHANNELWISE
+    axes: tuple[int, ...]
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return ReduceSum(self.axes).infer(inputs)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        return arrays[0].astype(np.float64).mean(self.axes, keepdims=True).astype(np.float32)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        raise NotImplementedError  # expand() replaces it before kernels are made
+
+    def expand(self, build: Builder, x: Value, name: str) -> Value:
+        summed = build.call(ReduceSum(self.axes), [x])
+        count = np.float32(prod(x.shape[a] for a in self.axes)).reshape(())
+        divisor = build.constant(count, "count")
+        return build.call(Binary(BinaryFunction.DIV), [summed, divisor], name)
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        x = form.inputs[0]
+        if not x.is_activation or x.scale is None or x.zero_point is None:
+            return None
+        count = prod(x.value.shape[a] for a in self.axes)
+        zero = int(x.zero_point)
+        acc = form.build.call(ReduceSum(self.axes, zero * count), [x.value])
+        ratio = np.asarray(float(x.scale) / (form.scale * count))
+        bound = (255 + abs(zero)) * count
+        return add_requantize(form.build, acc, ratio, form.zero_point, form.bounds, bound, form.output.name)
+
+
+def import_reduce(node: Node) -> Value:
+    x = node.input(0)
+    rank = len(x.shape)
+    default = [] if node.int("noop_with_empty_axes", 0) else range(rank)
+    axes = tuple(node.axes(1, default, rank))
+    if not axes:
+        return x
+    op = ReduceMean(axes) if node.kind == "ReduceMean" else ReduceSum(axes)
+    y = node.build.call(op, [x])
+    if node.int("keepdims", 1):
+        return y
+    return node.build.call(Reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes)), [y])
+
+
+IMPORTERS = {"ReduceMean": import_reduce, "ReduceSum": import_reduce}

@@ -1,0 +1,299 @@
+"""Operators that only move elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.node import Node
+from tinycast.tvm_bridge import expr as te
+
+
+@dataclass(frozen=True)
+class Move(Op):
+    """Base of the operators that take elements from one tensor: the same for every element type."""
+
+    pattern = Pattern.INJECTIVE
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        x = form.inputs[0]
+        if not x.is_activation or x.scale is None or x.zero_point is None:
+            return None
+        moved = form.build.call(self.quantized(float(x.scale), int(x.zero_point)), [x.value])
+        return rescaled(form, moved, float(x.scale), int(x.zero_point))
+
+    def quantized(self, scale: float, zero_point: int) -> Op:
+        """The same on quantized elements."""
+        return self
+
+
+@dataclass(frozen=True)
+class Reshape(Move):
+    """The same elements in another shape: bytes do not move."""
+
+    shape: tuple[int, ...]
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(self.shape, inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        return arrays[0].reshape(self.shape)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x = tensors[0]
+        shape = [int(n) for n in x.shape]
+
+        def body(*index: te.Expr) -> te.Expr:
+            flat = te.const(0, DType.INT32)
+            for i, n in zip(index, self.shape, strict=True):
+                flat = flat * n + i
+            where = []
+            for axis, n in enumerate(shape):
+                stride = prod(shape[axis + 1 :])
+                where.append(flat // stride % n if axis else flat // stride)
+            return x(*where) if where else x()
+
+        return te.compute(self.shape, body, name="reshaped")
+
+
+@dataclass(frozen=True)
+class Transpose(Move):
+    """Output axis i is input axis perm[i]."""
+
+    perm: tuple[int, ...]
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(tuple(inputs[0].shape[p] for p in self.perm), inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        return arrays[0].transpose(self.perm)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x = tensors[0]
+        back = np.argsort(self.perm)
+        return te.compute(out.shape, lambda *i: x(*(i[b] for b in back)), name="transposed")
+
+
+@dataclass(frozen=True)
+class Pad(Move):
+    """A constant border: `before` and `after` elements an axis."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    value: float = 0.0
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        shape = zip(inputs[0].shape, self.before, self.after, strict=True)
+        return TensorType(tuple(n + b + a for n, b, a in shape), inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        widths = list(zip(self.before, self.after, strict=True))
+        return np.pad(arrays[0], widths, constant_values=self.value)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x = tensors[0]
+
+        def body(*index: te.Expr) -> te.Expr:
+            checks = []
+            for i, n, before, after in zip(index, x.shape, self.before, self.after, strict=True):
+                if before:
+                    checks.append(i >= before)
+                if after:
+                    checks.append(i < int(n) + before)
+            source = [i - b for i, b in zip(index, self.before, strict=True)]
+            return te.select(te.all_of(checks), x(*source), te.const(self.value, out.dtype)) if checks else x(*source)
+
+        return te.compute(out.shape, body, name="padded")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return replace(self, before=tuple(self.before[p] for p in perm), after=tuple(self.after[p] for p in perm))
+
+    def quantized(self, scale: float, zero_point: int) -> Op:
+        return replace(self, value=float(np.clip(np.rint(self.value / scale) + zero_point, -128, 127)))
+
+
+@dataclass(frozen=True)
+class Slice(Move):
+    """Every step-th element from start, `shape` of them, along each axis (steps may be negative)."""
+
+    starts: tuple[int, ...]
+    steps: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(self.shape, inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        index = [s + np.arange(n) * t for s, t, n in zip(self.starts, self.steps, self.shape, strict=True)]
+        return arrays[0][np.ix_(*index)]
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x = tensors[0]
+        return te.compute(
+            out.shape,
+            lambda *i: x(*(s + k * t for k, s, t in zip(i, self.starts, self.steps, strict=True))),
+            name="sliced",
+        )
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return Slice(*(tuple(v[p] for p in perm) for v in (self.starts, self.steps, self.shape)))
+
+
+@dataclass(frozen=True)
+class Concat(Op):
+    """Inputs one after the other along `axis`."""
+
+    pattern = Pattern.INJECTIVE
+    axis: int
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        shape = list(inputs[0].shape)
+        shape[self.axis] = sum(v.shape[self.axis] for v in inputs)
+        return TensorType(tuple(shape), inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        return np.concatenate(arrays, self.axis)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        def body(*index: te.Expr) -> te.Expr:
+            position = index[self.axis]
+            begin = out.shape[self.axis]
+            result = None
+            for x in reversed(tensors):
+                begin -= int(x.shape[self.axis])
+                element = x(*index[: self.axis], position - begin, *index[self.axis + 1 :])
+                result = (
+                    element
+                    if result is None
+                    else te.select(position < begin + int(x.shape[self.axis]), element, result)
+                )
+            return result
+
+        return te.compute(out.shape, body, name="concatenated")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return Concat(perm.index(self.axis))
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        parts = []
+        for x in form.inputs:
+            if x.scale is None or x.zero_point is None or x.scale.ndim:
+                return None
+            parts.append(
+                rescaled(replace(form, output=x.value), x.value, float(x.scale), int(x.zero_point), named=False)
+            )
+        return form.build.call(self, parts, form.output.name)
+
+
+def rescaled(form: IntegerForm, x: Value, scale: float, zero_point: int, *, named: bool = True) -> Value:
+    """`x` brought to the output's scale, zero point and bounds by a table; `x` itself where they are the same."""
+    from tinycast.ops.quantize import rescale_table  # a table is an operator of its own, made of these
+
+    return rescale_table(form, x, scale, zero_point, form.output.name if named else "")
+
+
+def import_reshape(node: Node) -> Value:
+    x = node.input(0)
+    wanted = node.constant(1)
+    if wanted is None:
+        node.reject("the shape is missing")
+    shape = [int(v) for v in wanted.reshape(-1)]
+    if not node.int("allowzero", 0):
+        shape = [x.shape[i] if n == 0 else n for i, n in enumerate(shape)]
+    if -1 in shape:
+        known = -prod(shape)
+        shape[shape.index(-1)] = x.size // known if known else 0
+    return node.build.call(Reshape(tuple(shape)), [x])
+
+
+def import_flatten(node: Node) -> Value:
+    x = node.input(0)
+    axis = node.int("axis", 1)
+    axis = axis + len(x.shape) if axis < 0 else axis
+    return node.build.call(Reshape((prod(x.shape[:axis]), prod(x.shape[axis:]))), [x])
+
+
+def import_squeeze(node: Node) -> Value:
+    x = node.input(0)
+    ones = [i for i, n in enumerate(x.shape) if n == 1]
+    axes = node.axes(1, ones, len(x.shape))
+    return node.build.call(Reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes)), [x])
+
+
+def import_unsqueeze(node: Node) -> Value:
+    x = node.input(0)
+    data = node.constant(1)
+    axes = node.ints("axes", []) if data is None else [int(v) for v in data.reshape(-1)]
+    rank = len(x.shape) + len(axes)
+    places = {a % rank for a in axes}
+    rest = iter(x.shape)
+    return node.build.call(Reshape(tuple(1 if i in places else next(rest) for i in range(rank))), [x])
+
+
+def import_transpose(node: Node) -> Value:
+    x = node.input(0)
+    return node.build.call(Transpose(tuple(node.ints("perm", range(len(x.shape))[::-1]))), [x])
+
+
+def import_pad(node: Node) -> Value:
+    x = node.input(0)
+    if node.text("mode", "constant") != "constant":
+        node.reject(f"mode {node.text('mode', '')}", "only constant padding is supported")
+    pads = node.constant(1)
+    if pads is None:
+        node.reject("the pads are missing")
+    value, axes = node.constant(2), node.constant(3)
+    rank = len(x.shape)
+    amounts = [int(p) for p in pads.reshape(-1)]
+    half = len(amounts) // 2
+    before, after = [0] * rank, [0] * rank
+    for i, axis in enumerate(range(rank) if axes is None else axes.reshape(-1)):
+        before[int(axis) % rank], after[int(axis) % rank] = amounts[i], amounts[half + i]
+    if min(before + after) < 0:
+        node.reject("negative pads", "crop with Slice instead")
+    fill = 0.0 if value is None else float(value.reshape(-1)[0])
+    return node.build.call(Pad(tuple(before), tuple(after), fill), [x])
+
+
+def import_slice(node: Node) -> Value:
+    x = node.input(0)
+    starts_in, ends_in = node.constant(1), node.constant(2)
+    if starts_in is None or ends_in is None:
+        node.reject("starts and ends are missing")
+    axes_in, steps_in = node.constant(3), node.constant(4)
+    rank = len(x.shape)
+    starts, steps, shape = [0] * rank, [1] * rank, list(x.shape)
+    axes = range(len(starts_in)) if axes_in is None else axes_in
+    for i, axis in enumerate(int(a) % rank for a in axes):
+        step = 1 if steps_in is None else int(steps_in[i])
+        wanted = slice(int(starts_in[i]), int(ends_in[i]), step).indices(x.shape[axis])
+        starts[axis], steps[axis], shape[axis] = wanted[0], step, len(range(*wanted))
+    return node.build.call(Slice(tuple(starts), tuple(steps), tuple(shape)), [x])
+
+
+def import_concat(node: Node) -> Value:
+    inputs = [node.input(i) for i in range(len(node.inputs))]
+    return node.build.call(Concat(node.axis(0, len(inputs[0].shape))), inputs)
+
+
+def import_identity(node: Node) -> Value:
+    return node.input(0)
+
+
+IMPORTERS = {
+    "Reshape": import_reshape,
+    "Flatten": import_flatten,
+    "Squeeze": import_squeeze,
+    "Unsqueeze": import_unsqueeze,
+    "Transpose": import_transpose,
+    "Pad": import_pad,
+    "Slice": import_slice,
+    "Concat": import_concat,
+    "Identity": import_identity,
+    "Dropout": import_identity,
+}

@@ -1,0 +1,162 @@
+"""Softmax, in float32 and in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil, log2, prod
+
+import numpy as np
+
+from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.node import Node
+from tinycast.ops.shape import Reshape
+from tinycast.tvm_bridge import expr as te
+
+
+def _over(axis: int, index: Sequence[te.Expr], k: te.Expr) -> list[te.Expr]:
+    return [*index[:axis], k, *index[axis + 1 :]]
+
+
+def _kept(axis: int, index: Sequence[te.Expr]) -> list[te.Expr]:
+    return [*index[:axis], *index[axis + 1 :]]
+
+
+def _stage_shape(axis: int, shape: Sequence[int]) -> tuple[int, ...]:
+    return (*shape[:axis], *shape[axis + 1 :])
+
+
+def _largest(x: Tensor, axis: int) -> Tensor:
+    shape = [int(n) for n in x.shape]
+    k = te.reduce_axis((0, shape[axis]), "k")
+    return te.compute(
+        _stage_shape(axis, shape), lambda *i: te.max(x(*i[:axis], k, *i[axis:]), axis=[k]), name="largest"
+    )
+
+
+@dataclass(frozen=True)
+class Softmax(Op):
+    """y = exp(x - max) / sum(exp(x - max)) along `axis`, float32."""
+
+    pattern = Pattern.ROWS
+    axis: int
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        x = arrays[0].astype(np.float64)
+        e = np.exp(x - x.max(self.axis, keepdims=True))
+        return (e / e.sum(self.axis, keepdims=True)).astype(np.float32)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x, axis = tensors[0], self.axis
+        largest = _largest(x, axis)
+        power = te.compute(
+            out.shape,
+            lambda *i: te.extern(DType.FLOAT32, "tc_exp", x(*i) - largest(*_kept(axis, i))),
+            name="power",
+        )
+        k = te.reduce_axis((0, out.shape[axis]), "k")
+        total = te.compute(
+            _stage_shape(axis, out.shape),
+            lambda *i: te.sum(power(*i[:axis], k, *i[axis:]), axis=[k]),
+            name="total",
+        )
+        return te.compute(out.shape, lambda *i: power(*i) / total(*_kept(axis, i)), name="softmax")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return replace(self, axis=perm.index(self.axis))
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        x = form.inputs[0]
+        if not x.is_activation or x.scale is None:
+            return None
+        length = x.value.shape[self.axis]
+        fraction = 0
+        while fraction < 8 and round(2**fraction / form.scale) * form.scale != 2**fraction:
+            fraction += 1
+        factor = round(2**fraction / form.scale)
+        # T * factor and (sum of T) << fraction both have to stay below 2^31.
+        exponent = min(22, 31 - ceil(log2(factor + 1)), 31 - fraction - ceil(log2(length + 1)))
+        if exponent < 12:
+            return None
+        table = np.rint(2.0**exponent * np.exp(-float(x.scale) * np.arange(256))).astype(np.uint32)
+        op = IntegerSoftmax(self.axis, factor, fraction, form.zero_point, form.low, form.high)
+        return form.build.call(op, [x.value, form.build.constant(table, "exponentials")], form.output.name)
+
+
+@dataclass(frozen=True)
+class IntegerSoftmax(Op):
+    """y = clamp((T[max - x] * factor + den / 2) / den + zero_point), den = sum(T[max - x]) << fraction.
+
+    Inputs: x int8, T uint32[256]. All in uint32; factor / 2^fraction is 1 / output scale.
+    """
+
+    pattern = Pattern.ROWS
+    axis: int
+    factor: int
+    fraction: int
+    zero_point: int
+    low: int
+    high: int
+
+    @property
+    def title(self) -> str:
+        return "Softmax"
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, DType.INT8)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        x, table = arrays[0].astype(np.int64), arrays[1].astype(np.int64)
+        power = table[x.max(self.axis, keepdims=True) - x]
+        denominator = power.sum(self.axis, keepdims=True) << self.fraction
+        y = (power * self.factor + denominator // 2) // denominator + self.zero_point
+        return np.clip(y, self.low, self.high).astype(np.int8)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x, table = tensors
+        axis = self.axis
+        largest = _largest(x, axis)
+
+        def power(element: te.Expr, top: te.Expr) -> te.Expr:
+            return table[te.cast(top, DType.INT32) - te.cast(element, DType.INT32)]
+
+        k = te.reduce_axis((0, out.shape[axis]), "k")
+        total = te.compute(
+            _stage_shape(axis, out.shape),
+            lambda *i: te.sum(power(x(*i[:axis], k, *i[axis:]), largest(*i)), axis=[k]),
+            name="total",
+        )
+
+        def body(*i: te.Expr) -> te.Expr:
+            kept = _kept(axis, i)
+            y = te.extern(
+                DType.INT32,
+                "tc_softmax",
+                power(x(*i), largest(*kept)),
+                total(*kept),
+                self.factor,
+                self.fraction,
+                self.zero_point,
+            )
+            return te.cast(te.extern(DType.INT32, "tc_clamp", y, self.low, self.high), DType.INT8)
+
+        return te.compute(out.shape, body, name="softmax")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return replace(self, axis=perm.index(self.axis))
+
+
+def import_softmax(node: Node) -> Value:
+    x = node.input(0)
+    if node.opset >= 13:
+        return node.build.call(Softmax(node.axis(-1, len(x.shape))), [x])
+    axis = node.axis(1, len(x.shape))
+    flat = node.build.call(Reshape((prod(x.shape[:axis]), prod(x.shape[axis:]))), [x])
+    return node.build.call(Reshape(x.shape), [node.build.call(Softmax(1), [flat])])
+
+
+IMPORTERS = {"Softmax": import_softmax}

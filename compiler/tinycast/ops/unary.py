@@ -1,0 +1,109 @@
+"""Functions of one real number. int8 forms of all of them are tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.node import Node
+from tinycast.tvm_bridge import expr as te
+
+Real = npt.NDArray[np.float64]
+
+
+class Definition(NamedTuple):
+    """A function of x and up to two attributes a, b: in NumPy, as an expression, and the attributes' ONNX names."""
+
+    numpy: Callable[[Real, float, float], Real]
+    expression: Callable[[te.Expr, te.Expr, te.Expr], te.Expr]
+    attributes: tuple[tuple[str, float], ...] = ()
+
+
+def _call(function: str) -> Callable[[te.Expr, te.Expr, te.Expr], te.Expr]:
+    return lambda x, a, b: te.extern(DType.FLOAT32, function, x)
+
+
+def _f(value: float) -> te.Expr:
+    return te.const(value, DType.FLOAT32)
+
+
+def _unit(x: te.Expr) -> te.Expr:
+    return te.maximum(te.minimum(x, _f(1.0)), _f(0.0))
+
+
+def _erf(x: Real) -> Real:
+    from math import erf
+
+    return np.vectorize(erf, otypes=[np.float64])(x)
+
+
+FUNCTIONS: dict[str, Definition] = {
+    "Abs": Definition(lambda x, a, b: np.abs(x), lambda x, a, b: te.maximum(x, -x)),
+    "Neg": Definition(lambda x, a, b: -x, lambda x, a, b: -x),
+    "Exp": Definition(lambda x, a, b: np.exp(x), _call("tc_exp")),
+    "Sqrt": Definition(lambda x, a, b: np.sqrt(x), _call("tc_sqrt")),
+    "Reciprocal": Definition(lambda x, a, b: 1.0 / x, lambda x, a, b: _f(1.0) / x),
+    "Sigmoid": Definition(lambda x, a, b: 1.0 / (1.0 + np.exp(-x)), _call("tc_sigmoid")),
+    "Tanh": Definition(lambda x, a, b: np.tanh(x), _call("tc_tanh")),
+    "Erf": Definition(lambda x, a, b: _erf(x), _call("tc_erf")),
+    "LeakyRelu": Definition(
+        lambda x, a, b: np.where(x < 0, a * x, x), lambda x, a, b: te.select(x < _f(0.0), a * x, x), (("alpha", 0.01),)
+    ),
+    "Elu": Definition(
+        lambda x, a, b: np.where(x < 0, a * np.expm1(x), x),
+        lambda x, a, b: te.select(x < _f(0.0), a * te.extern(DType.FLOAT32, "tc_expm1", x), x),
+        (("alpha", 1.0),),
+    ),
+    "HardSigmoid": Definition(
+        lambda x, a, b: np.clip(a * x + b, 0.0, 1.0), lambda x, a, b: _unit(a * x + b), (("alpha", 0.2), ("beta", 0.5))
+    ),
+    "HardSwish": Definition(
+        lambda x, a, b: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
+        lambda x, a, b: x * _unit(x * _f(1.0 / 6.0) + _f(0.5)),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Unary(Op):
+    """y = FUNCTIONS[function](x, a, b), float32."""
+
+    pattern = Pattern.ELEMENTWISE
+    function: str
+    a: float = 0.0
+    b: float = 0.0
+
+    @property
+    def title(self) -> str:
+        return self.function
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            y = FUNCTIONS[self.function].numpy(arrays[0].astype(np.float64), self.a, self.b)
+            return y.astype(np.float32)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        expression = FUNCTIONS[self.function].expression
+        return te.elementwise(
+            tensors, out.shape, lambda x: expression(x, _f(self.a), _f(self.b)), self.function.lower()
+        )
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+def import_unary(node: Node) -> Value:
+    attributes = [node.float(name, default) for name, default in FUNCTIONS[node.kind].attributes]
+    return node.build.call(Unary(node.kind, *attributes), [node.input(0)])
+
+
+IMPORTERS = dict.fromkeys(FUNCTIONS, import_unary)

@@ -1,0 +1,113 @@
+"""ONNX to a Program of typed operators, still in ONNX's element order and with its Q/DQ pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir
+
+from tinycast.errors import ModelError
+from tinycast.ir.graph import Builder, Program
+from tinycast.ir.types import DType, Value
+from tinycast.ops import IMPORTERS
+from tinycast.ops.node import Node
+from tinycast.ops.quantize import Dequantize
+
+_DTYPES = {d.value for d in DType}
+
+
+def import_program(model: onnx_ir.Model, name: str) -> Program:
+    """Translate a simplified model with static shapes.
+
+    Raises ModelError that lists every node that cannot be compiled, each with its reason.
+    """
+    graph = model.graph
+    values: dict[onnx_ir.Value, Value] = {}
+    for tensor in graph.initializers.values():
+        assert tensor.const_value is not None
+        data = tensor.const_value.numpy()
+        values[tensor] = Value(tensor.name or "", data.shape, _dtype(data.dtype.name, tensor.name), data=data)
+    inputs = [_input(v) for v in graph.inputs]
+    values.update(zip(graph.inputs, inputs, strict=True))
+    program = Program(name, inputs, [])
+    weights: set[Value] = set()
+    opset = model.opset_imports.get("", 21)
+    refused: list[ModelError] = []
+    broken: set[onnx_ir.Value] = set()
+    for node in graph:
+        if any(v in broken for v in node.inputs if v is not None):
+            broken.update(node.outputs)
+            if node.op_type not in IMPORTERS:
+                refused.append(_unsupported(node))
+            continue
+        try:
+            _import_node(node, program, values, weights, opset)
+        except ModelError as error:
+            refused.append(error)
+            broken.update(node.outputs)
+    if refused:
+        raise _all(refused)
+    program.outputs = [values[v] for v in graph.outputs]
+    program.remove_dead()
+    return program
+
+
+def unsupported_nodes(model: onnx_ir.Model) -> list[tuple[str, str]]:
+    """(node name, operator) of every node without an importer."""
+    return [
+        (n.name or "", _kind(n)) for n in model.graph if n.op_type not in IMPORTERS or n.domain not in ("", "ai.onnx")
+    ]
+
+
+def _kind(node: onnx_ir.Node) -> str:
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+
+
+def _import_node(
+    node: onnx_ir.Node, program: Program, values: dict[onnx_ir.Value, Value], weights: set[Value], opset: int
+) -> None:
+    importer = IMPORTERS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    if importer is None:
+        raise _unsupported(node)
+    build = Builder(program, node.name or node.op_type, node.op_type)
+    operands = tuple(None if v is None else values[v] for v in node.inputs)
+    result = importer(Node(node, operands, build, opset, frozenset(weights)))
+    output = node.outputs[0]
+    _check_shape(output, result, build.source)
+    if build.calls and build.calls[-1].output is result:
+        result.name = output.name or result.name
+    program.calls += build.calls
+    values[output] = result
+    last = build.calls[-1] if build.calls else None
+    if last is not None and isinstance(last.op, Dequantize) and last.inputs[0].is_constant:
+        weights.add(result)
+
+
+def _check_shape(expected: onnx_ir.Value, result: Value, source: str) -> None:
+    if expected.shape is None or not expected.shape.is_static():
+        return
+    shape = tuple(int(d) for d in expected.shape.numpy())
+    if shape != result.shape:
+        raise ModelError(f"shape inference says {shape}, the operator gives {result.shape}", where=source)
+
+
+def _input(value: onnx_ir.Value) -> Value:
+    assert value.shape is not None and value.dtype is not None
+    dtype = np.dtype(value.dtype.numpy()).name
+    return Value(value.name or "", tuple(int(d) for d in value.shape.numpy()), _dtype(dtype, value.name))
+
+
+def _dtype(name: str, where: str | None) -> DType:
+    if name not in _DTYPES:
+        raise ModelError(f"the element type {name} is not supported", where=where or "", fix="cast to float32 or int8")
+    return DType(name)
+
+
+def _unsupported(node: onnx_ir.Node) -> ModelError:
+    return ModelError(f"{_kind(node)}: operator not supported", where=node.name or "", fix="see `tinycast ops`")
+
+
+def _all(errors: list[ModelError]) -> ModelError:
+    if len(errors) == 1:
+        return errors[0]
+    lines = "".join(f"\n  {e.where}: {e.what}" + (f" ({e.fix})" if e.fix else "") for e in errors)
+    return ModelError(f"{len(errors)} nodes cannot be compiled:{lines}", where="the model", fix="see `tinycast ops`")

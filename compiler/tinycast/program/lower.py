@@ -1,0 +1,70 @@
+"""All passes of the target level, in their order."""
+
+from __future__ import annotations
+
+import onnx_ir
+
+from tinycast.errors import InternalError
+from tinycast.ir.graph import Pattern, Program
+from tinycast.ir.types import DType
+from tinycast.ops.quantize import Dequantize, Quantize
+from tinycast.program import integers, layout
+from tinycast.program.from_onnx import import_program
+from tinycast.program.groups import Group, expand_means, group_calls
+
+
+def to_integers(model: onnx_ir.Model, name: str, *, keep_float_io: bool = False) -> Program:
+    """The model as typed operators in ONNX's order, integer arithmetic spelled out."""
+    program = import_program(model, name)
+    integers.move_dequantize_down(program)
+    if not keep_float_io:
+        integers.strip_edges(program)
+    integers.note_edge_scales(program)
+    integers.make_activations_signed(program)
+    integers.fold_clip_into_quantize(program)
+    integers.make_tables(program)
+    integers.write_in_integers(program)
+    integers.remove_aliases(program)
+    program.remove_dead()
+    program.notes += [
+        f"{call.title} {call.source} runs in float32"
+        for call in program.calls
+        if DType.FLOAT32 in (v.dtype for v in (*call.inputs, call.output))
+        and not isinstance(call.op, Quantize | Dequantize)
+        and any(isinstance(c.op, Quantize | Dequantize) for c in program.calls)
+    ]
+    return program
+
+
+def to_groups(program: Program) -> list[Group]:
+    """Lay the program out for the target and partition it into kernels."""
+    expand_means(program)
+    layout.convert_to_nhwc(program)
+    layout.sink_transposes(program)
+    layout.remove_identity_moves(program)
+    check_layout(program)
+    groups = group_calls(program)
+    check_groups(groups)
+    return groups
+
+
+def check_layout(program: Program) -> None:
+    """Every operator is NHWC, and every value is made before it is read."""
+    known = set(program.inputs)
+    for call in program.calls:
+        if getattr(call.op, "channels_first", False):
+            raise InternalError("an operator is still NCHW", where=call.source)
+        missing = [v.name for v in call.inputs if not v.is_constant and v not in known]
+        if missing:
+            raise InternalError(f"{missing} is read before it is made", where=call.source)
+        known.add(call.output)
+
+
+def check_groups(groups: list[Group]) -> None:
+    """No group has two reductions, and no 32-bit accumulator of an int8 layer leaves its kernel."""
+    for group in groups:
+        anchors = [c for c in group.calls if c.op.pattern in (Pattern.DENSE, Pattern.CHANNELWISE, Pattern.ROWS)]
+        if len(anchors) > 1:
+            raise InternalError("two reductions in one kernel", where=group.calls[0].source)
+        if anchors and group.output.dtype is DType.INT32:
+            raise InternalError("an accumulator is stored", where=anchors[0].source)

@@ -1,0 +1,94 @@
+"""Steps that the schedules share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinycast.tvm_bridge.function import Schedule
+
+Block = Any  # TVM's handle of a stage
+Loop = Any  # TVM's handle of a loop
+_REDUCED = 2  # TVM's kind of an iteration variable that is summed over
+
+
+@dataclass(frozen=True)
+class Stages:
+    """`output` writes the result, `reductions` come before it; `staged` copies the input they read."""
+
+    output: Block
+    reductions: tuple[Block, ...]
+    staged: Block | None
+
+
+def name_of(schedule: Schedule, block: Block) -> str:
+    return str(schedule.get(block).name_hint)
+
+
+def blocks_of(schedule: Schedule) -> list[Block]:
+    return list(schedule.get_child_blocks(schedule.get_sblock("root")))
+
+
+def is_reduction(schedule: Schedule, block: Block) -> bool:
+    return any(int(v.iter_type) == _REDUCED for v in schedule.get(block).iter_vars)
+
+
+def sort_stages(schedule: Schedule) -> Stages:
+    """Inline what is element-wise; leave the output, the reductions and at most one staged input."""
+    if is_reduction(schedule, blocks_of(schedule)[-1]):
+        # The sum itself is the output: give it a place in registers first.
+        schedule.cache_write(blocks_of(schedule)[-1], 0, "local")
+    *before, output = blocks_of(schedule)
+    reductions = [b for b in before if is_reduction(schedule, b)]
+    names = {name_of(schedule, b) for b in reductions}
+    staged = None
+    for block in before:
+        if name_of(schedule, block) in names:
+            continue
+        if any(name_of(schedule, c) in names for c in schedule.get_consumers(block)):
+            staged = block
+        else:
+            schedule.compute_inline(block)
+    return Stages(output, tuple(reductions), staged)
+
+
+def unroll(schedule: Schedule, loops: Sequence[Loop]) -> None:
+    for loop in loops:
+        schedule.unroll(loop)
+
+
+def accumulate_at(
+    schedule: Schedule, block: Block, loop: Loop, depth: int, *, fuse_last: int = 1, unroll_taps: bool = False
+) -> Loop:
+    """Sum `block` in registers inside `loop` (number `depth` of its nest, from 1), the tile innermost.
+
+    The last `fuse_last` loops of the sum run as one. Returns the innermost loop of the sum.
+    """
+    schedule.compute_at(block, loop, preserve_unit_loops=True)
+    schedule.set_scope(block, 0, "local")
+    own = list(schedule.get_loops(block))[depth:]
+    kinds = [int(v.iter_type) for v in schedule.get(block).iter_vars]
+    tile = [x for x, kind in zip(own, kinds, strict=True) if kind != _REDUCED]
+    reduced = [x for x, kind in zip(own, kinds, strict=True) if kind == _REDUCED]
+    schedule.reorder(*reduced, *tile)
+    unroll(schedule, tile)
+    if unroll_taps:
+        unroll(schedule, reduced)
+    elif fuse_last > 1:
+        reduced[-fuse_last:] = [schedule.fuse(*reduced[-fuse_last:])]
+    if not unroll_taps:
+        length = int(schedule.get(reduced[-1]).extent)
+        factor = next(f for f in (4, 3, 2, 1) if length % f == 0)
+        if factor > 1:
+            reduced[-1], inner = schedule.split(reduced[-1], [None, factor])
+            schedule.unroll(inner)
+    start = schedule.decompose_reduction(block, reduced[0])
+    unroll(schedule, list(schedule.get_loops(start))[depth:])
+    return reduced[-1]
+
+
+def loop_depth(schedule: Schedule, block: Block, loop: Loop) -> int:
+    """The number of `loop` in the nest around `block`, from 1."""
+    wanted = schedule.get(loop).loop_var
+    return next(i for i, x in enumerate(schedule.get_loops(block), 1) if schedule.get(x).loop_var.same_as(wanted))

@@ -1,0 +1,173 @@
+"""A group of calls to a step: a scheduled, printed kernel and its arguments."""
+
+from __future__ import annotations
+
+import re
+
+
+from tinycast.errors import InternalError, TinycastError
+from tinycast.ir.graph import Call, Pattern, TensorType, Tile
+from tinycast.ir.kernel import Argument, Kernel, Parameter, Role, Step
+from tinycast.ir.types import DType, Value
+from tinycast.ops.shape import Reshape
+from tinycast.schedule.strategies import schedule_group
+from tinycast.schedule.tiles import choose_tile
+from tinycast.target.types import Target
+from tinycast.tvm_bridge import expr as te
+from tinycast.tvm_bridge.c_printer import print_function
+from tinycast.tvm_bridge.function import schedule_of, scalar
+from tinycast.tvm_bridge.lower import lower
+
+# Which file of runtime_c declares a function that kernels call.
+_HEADERS = {
+    "tc_clamp": "tc_requantize.h",
+    "tc_requantize": "tc_requantize.h",
+    "tc_softmax": "tc_softmax.h",
+    "tc_round_clamp": "tc_round.h",
+    **dict.fromkeys(
+        ("tc_exp", "tc_expm1", "tc_tanh", "tc_sigmoid", "tc_erf", "tc_sqrt", "TC_INFINITY", "TC_NAN"), "tc_math.h"
+    ),
+}
+
+
+def make_step(calls: list[Call], anchor: Call | None, target: Target, symbol: str) -> Step:
+    """Compile the calls of a group into one kernel called `symbol`."""
+    try:
+        return _GroupCompiler(calls, anchor, target, symbol).step()
+    except TinycastError:
+        raise
+    except Exception as error:
+        raise InternalError(
+            f"no kernel for {'+'.join(c.title for c in calls)}: {error}", where=calls[0].source
+        ) from error
+
+
+class _GroupCompiler:
+    def __init__(self, calls: list[Call], anchor: Call | None, target: Target, symbol: str) -> None:
+        self._output = calls[-1].output
+        kept = list(calls)
+        while len(kept) > 1 and isinstance(kept[-1].op, Reshape):
+            kept.pop()  # the same bytes
+        self._calls = kept
+        self._all = calls
+        self._anchor = anchor
+        self._target = target
+        self._symbol = symbol
+        self._tile = Tile() if anchor is None else choose_tile(anchor, target)
+        self._tensors: dict[Value, te.Tensor] = {}
+        self._parameters: list[tuple[Parameter, Argument, te.Tensor]] = []
+        self._names: set[str] = {"output"}
+
+    def step(self) -> Step:
+        for call in self._calls:
+            self._compute(call)
+        result = self._tensors[self._calls[-1].output]
+        tensors = [t for _, _, t in self._parameters]
+        schedule = schedule_of([*tensors, result])
+        schedule_group(schedule, self._anchor, self._tile, flat=self._is_flat())
+        names = [p.name for p, _, _ in self._parameters] + ["output"]
+        printed = print_function(lower(schedule.mod), names)
+        parameters = [p for p, _, _ in self._parameters]
+        arguments: list[Argument] = [a for _, a, _ in self._parameters]
+        output = self._output
+        parameters.append(Parameter("output", output.dtype, Role.OUTPUT, output.bytes))
+        arguments.append(output)
+        for scratch in printed.scratch:
+            name = f"{output.name}.{scratch.name}"
+            parameters.append(Parameter(scratch.name, scratch.dtype, Role.SCRATCH, scratch.bytes))
+            arguments.append(Value(name, (scratch.bytes // scratch.dtype.itemsize,), scratch.dtype))
+        runtime = frozenset(_HEADERS[f] for f in printed.functions)
+        kernel = Kernel(self._symbol, tuple(parameters), printed.body, runtime, self._in_place())
+        titles = list(dict.fromkeys(c.title for c in self._all))
+        named = self._anchor or self._all[0]
+        return Step(
+            named.source,
+            "+".join(titles),
+            kernel,
+            tuple(arguments),
+            tuple(dict.fromkeys(c.source for c in self._all)),
+            sum(c.op.macs(c.inputs, TensorType(c.output.shape, c.output.dtype)) for c in self._all),
+        )
+
+    def _compute(self, call: Call) -> None:
+        inputs = list(call.inputs)
+        if isinstance(call.op, Reshape) and inputs[0] not in self._tensors and len(self._calls) > 1:
+            # The same bytes seen in another shape: no stage of its own.
+            view = replace_shape(inputs[0], call.output.shape)
+            self._tensors[call.output] = self._parameter(inputs[0], view, None, 0)
+            return
+        tensors = [self._tensors.get(v, None) for v in inputs]
+        tensors = [
+            self._parameter(v, v, call if call is self._anchor else None, i) if t is None else t
+            for i, (v, t) in enumerate(zip(inputs, tensors, strict=True))
+        ]
+        kind = TensorType(call.output.shape, call.output.dtype)
+        self._tensors[call.output] = call.op.compute(tensors, kind, self._tile)
+
+    def _parameter(self, value: Value, view: Value, anchor: Call | None, index: int) -> te.Tensor:
+        if value.data is not None:
+            data = value.data
+            if data.ndim == 0:
+                return self._scalar(value)
+            if anchor is not None:
+                data = anchor.op.pack(index, data, self._tile)
+            packed = Value(value.name, data.shape, value.dtype, data=data)
+            name = self._unique(re.split(r"[./]", value.name)[-1])
+            tensor = te.placeholder(data.shape, value.dtype.value, name=name)
+            self._parameters.append((Parameter(name, value.dtype, Role.INPUT, packed.bytes), packed, tensor))
+            return tensor
+        name = self._unique("input")
+        tensor = te.placeholder(view.shape, view.dtype.value, name=name)
+        self._parameters.append((Parameter(name, value.dtype, Role.INPUT, value.bytes), value, tensor))
+        self._tensors[value] = tensor
+        return tensor
+
+    def _scalar(self, value: Value) -> te.Tensor:
+        """Small integers are written into the code; larger ones are passed, so that layers can share it."""
+        assert value.data is not None
+        number = value.data.item()
+        if value.dtype is not DType.INT32 or -256 < number < 256:
+            return te.immediate(number, value.dtype)
+        name = self._unique(re.split(r"[./]", value.name)[-1])
+        variable = scalar(name)
+        self._parameters.append((Parameter(name, value.dtype, Role.SCALAR), number, variable))
+        return te.by_value(variable)
+
+    def _unique(self, wanted: str) -> str:
+        base = re.sub(r"\W", "_", wanted)
+        base = base if base and not base[0].isdigit() else f"constant_{base}"
+        name, n = base, 1
+        while name in self._names:
+            n += 1
+            name = f"{base}_{n}"
+        self._names.add(name)
+        return name
+
+    def _is_flat(self) -> bool:
+        """Whether one loop can count the elements of output and operands alike."""
+        shape = self._calls[-1].output.shape
+        operands = [v for c in self._calls for v in c.inputs if not (v.is_constant and v.size in (1, 256))]
+        return all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls) and all(v.shape == shape for v in operands)
+
+    def _in_place(self) -> tuple[tuple[int, int], ...]:
+        """Operands read only at the index that is written next: the output may take their memory."""
+        inside = {c.output for c in self._calls}
+        pairs = []
+        for i, (parameter, argument, _) in enumerate(self._parameters):
+            if parameter.role is not Role.INPUT or not isinstance(argument, Value) or argument.is_constant:
+                continue
+            readers = [c for c in self._calls if argument in c.inputs]
+            after_anchor = self._anchor is None or all(
+                self._calls.index(c) > self._calls.index(self._anchor) for c in readers
+            )
+            pointwise = all(
+                c.op.pattern is Pattern.ELEMENTWISE and c.output.shape == argument.shape for c in readers
+            ) and all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls[self._calls.index(readers[0]) :])
+            if after_anchor and pointwise and argument.dtype.itemsize == self._output.dtype.itemsize and inside:
+                pairs.append((len(self._parameters), i))
+        return tuple(pairs)
+
+
+def replace_shape(value: Value, shape: tuple[int, ...]) -> Value:
+    """The same value seen in another shape."""
+    return Value(value.name, shape, value.dtype, value.quant, value.data)

@@ -1,0 +1,95 @@
+"""How each pattern of operator becomes a loop nest."""
+
+from __future__ import annotations
+
+from math import prod
+
+from tinycast.ir.graph import Call, Pattern, Tile
+from tinycast.ops.conv import Conv2D
+from tinycast.schedule.blocks import accumulate_at, blocks_of, is_reduction, loop_depth, sort_stages, unroll
+from tinycast.schedule.tiles import flat_positions, unrolled_taps
+from tinycast.tvm_bridge.function import Schedule
+
+
+def schedule_group(schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool) -> None:
+    """Schedule a group around `anchor`. `flat`: without one, output and operands have the same elements."""
+    if anchor is None:
+        _elementwise(schedule, flat=flat)
+    elif anchor.op.pattern is Pattern.ROWS:
+        _rows(schedule, anchor)
+    elif anchor.op.pattern is Pattern.DENSE:
+        _dense(schedule, anchor, tile)
+    else:
+        _channelwise(schedule, anchor, tile)
+
+
+def _elementwise(schedule: Schedule, *, flat: bool) -> None:
+    *before, output = blocks_of(schedule)
+    for block in before:
+        schedule.compute_inline(block)
+    loops = list(schedule.get_loops(output))
+    if flat and len(loops) > 1:
+        schedule.fuse(*loops)
+
+
+def _dense(schedule: Schedule, anchor: Call, tile: Tile) -> None:
+    """positions x channels tiles in registers; the input's rows staged where they need a border."""
+    stages = sort_stages(schedule)
+    *outer, last, channels = schedule.get_loops(stages.output)
+    if flat_positions(anchor) and stages.staged is None and outer:
+        last, outer = schedule.fuse(*outer, last), []
+    last, position = schedule.split(last, [None, tile.positions])
+    channels, channel = schedule.split(channels, [None, tile.channels])
+    schedule.reorder(*outer, last, channels, position, channel)
+    unroll(schedule, [position, channel])
+    depth = len(outer) + 2
+    *partial, total = stages.reductions
+    contiguous = not isinstance(anchor.op, Conv2D) or (anchor.op.group == 1 and anchor.op.window.dilations[1] == 1)
+    together = 2 if contiguous and isinstance(anchor.op, Conv2D) and not partial else 1
+    inner = accumulate_at(schedule, total, channels, depth, fuse_last=together)
+    if partial:
+        accumulate_at(schedule, partial[0], inner, loop_depth(schedule, total, inner))
+    if stages.staged is not None:
+        rows = schedule.get_loops(stages.output)
+        schedule.compute_at(stages.staged, rows[len(outer) - 1] if outer else rows[0])
+
+
+def _channelwise(schedule: Schedule, anchor: Call, tile: Tile) -> None:
+    """A window reduced for each channel; small windows written out, positions sharing their loads."""
+    stages = sort_stages(schedule)
+    loops = list(schedule.get_loops(stages.output))
+    image = len(loops) == 4 and hasattr(anchor.op, "window")
+    depth = len(loops)
+    if image:
+        batch, rows, columns, channels = loops
+        columns, position = schedule.split(columns, [None, tile.positions])
+        schedule.reorder(batch, rows, columns, channels, position)
+        unroll(schedule, [position])
+        inner = channels
+        depth = 4
+    else:
+        inner = loops[-1]
+    *partial, total = stages.reductions
+    window = getattr(anchor.op, "window", None)
+    small = window is not None and not partial and unrolled_taps(window.kernel, tile)
+    last = accumulate_at(schedule, total, inner, depth, unroll_taps=small)
+    if partial:
+        accumulate_at(schedule, partial[0], last, loop_depth(schedule, total, last))
+    if stages.staged is not None and image:
+        schedule.compute_at(stages.staged, rows)
+
+
+def _rows(schedule: Schedule, anchor: Call) -> None:
+    """Several passes over one axis, a row at a time; only what two passes read is kept."""
+    *before, output = blocks_of(schedule)
+    for block in before:
+        if not is_reduction(schedule, block) and len(schedule.get_consumers(block)) == 1:
+            schedule.compute_inline(block)
+    axis = anchor.op.axis  # type: ignore[attr-defined]
+    loops = list(schedule.get_loops(output))
+    rows = [x for i, x in enumerate(loops) if i != axis]
+    if not rows or prod(int(schedule.get(x).extent) for x in rows) == 1:
+        return
+    schedule.reorder(*rows, loops[axis])
+    for block in reversed(blocks_of(schedule)[:-1]):
+        schedule.compute_at(block, rows[-1])

@@ -1,0 +1,55 @@
+"""The register tile of a kernel, from its shape and the core's registers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from tinycast.ir.graph import Call, Pattern, Tile
+from tinycast.ops.conv import Conv2D
+from tinycast.target.types import Target
+
+
+def divisors(n: int, limit: int) -> list[int]:
+    return [d for d in range(1, min(n, limit) + 1) if n % d == 0]
+
+
+def flat_positions(call: Call) -> bool:
+    """Whether output positions can be counted in one loop: no window that slides over rows."""
+    op = call.op
+    if not isinstance(op, Conv2D):
+        return True
+    window = op.window
+    return window.kernel == (1, 1) and window.strides == (1, 1) and not any(window.pads)
+
+
+def choose_tile(anchor: Call, target: Target) -> Tile:
+    """The tile with the fewest loads a product that leaves the core the registers it needs."""
+    shape = anchor.output.shape
+    if anchor.op.pattern is Pattern.DENSE:
+        channels = shape[-1] // anchor.op.group if isinstance(anchor.op, Conv2D) else shape[-1]
+        positions = prod(shape[:-1]) if flat_positions(anchor) else shape[-2]
+        return _best(positions, channels, target.accumulators)
+    if isinstance(anchor.op, Conv2D) and len(shape) == 4:
+        # Neighbouring positions share the taps' weights, and at stride 1 most of their inputs.
+        return Tile(max(divisors(shape[2], min(4, target.accumulators // 2))), 1)
+    return Tile()
+
+
+def _best(positions: int, channels: int, accumulators: int) -> Tile:
+    tiles = [
+        Tile(p, c)
+        for p in divisors(positions, accumulators)
+        for c in divisors(channels, accumulators)
+        if p * c <= accumulators
+    ]
+    return min(tiles, key=_loads_a_product)
+
+
+def _loads_a_product(tile: Tile) -> tuple[float, int]:
+    return ((tile.positions + tile.channels + 2) / (tile.positions * tile.channels), -tile.channels)
+
+
+def unrolled_taps(extents: Sequence[int], tile: Tile) -> bool:
+    """Whether a window is small enough to be written out tap by tap."""
+    return prod(extents) * tile.positions <= 40

@@ -1,0 +1,188 @@
+"""The C printer: a lowered function to the body of a C function.
+
+TVM's own printer knows no `restrict` and no `const`, and puts every temporary on the stack. Here small
+temporaries become scalars, the others parameters whose memory the plan finds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import tvm
+from tvm import tirx
+
+from tinycast.errors import InternalError
+from tinycast.ir.types import DType
+from tinycast.tvm_bridge.c_expr import ExpressionPrinter, c_type
+
+_WIDE = ("int32", "uint32", "float32")  # types that C does not promote
+_STACK_BYTES = 64  # the largest array a kernel may keep on the stack
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Memory a kernel needs besides its operands."""
+
+    name: str
+    dtype: DType
+    bytes: int
+
+
+@dataclass(frozen=True)
+class PrintedFunction:
+    body: str
+    scratch: tuple[Scratch, ...]
+    functions: frozenset[str]  # of runtime_c
+
+
+def print_function(function: Any, names: Sequence[str]) -> PrintedFunction:
+    """Print the lowered `function`, whose parameters are called `names`."""
+    return _Printer(function, names).run()
+
+
+class _Printer:
+    def __init__(self, function: Any, names: Sequence[str]) -> None:
+        self._body = function.body
+        self._variables: dict[Any, str] = dict(zip(function.params, names, strict=True))
+        self._taken = set(names)
+        self._scalars: set[Any] = set()  # temporaries printed as scalars
+        self._indirect = _indirectly_indexed(function.body)
+        self._scratch: list[Scratch] = []
+        self._lines: list[str] = []
+        self._expressions = ExpressionPrinter(self._variable, self._element)
+
+    def run(self) -> PrintedFunction:
+        self._print(self._body, 1)
+        body = "\n".join(self._lines)
+        return PrintedFunction(body, tuple(self._scratch), frozenset(self._expressions.functions))
+
+    def _name(self, wanted: str) -> str:
+        base = re.sub(r"\W", "_", wanted).strip("_") or "t"
+        if match := re.fullmatch(r"cse_v(\d+)", base):
+            base = f"index_{match[1]}"
+        name, n = base, 1
+        while name in self._taken:
+            n += 1
+            name = f"{base}_{n}"
+        self._taken.add(name)
+        return name
+
+    def _variable(self, variable: Any) -> str:
+        if variable not in self._variables:
+            raise InternalError(f"the variable {variable} has no declaration")
+        return self._variables[variable]
+
+    def _element(self, buffer: Any, index: str) -> str:
+        name = self._variable(buffer)
+        return f"{name}_{index}" if buffer in self._scalars else f"{name}[{index}]"
+
+    def _line(self, text: str, depth: int) -> None:
+        self._lines.append("    " * depth + text)
+
+    def _print(self, statement: Any, depth: int) -> None:
+        kind = type(statement).__name__
+        method = getattr(self, f"_print_{kind}", None)
+        if method is None:
+            raise InternalError(f"no C for the statement {kind}")
+        method(statement, depth)
+
+    def _print_SeqStmt(self, statement: Any, depth: int) -> None:  # noqa: N802 - named after TVM's classes
+        for part in statement.seq:
+            self._print(part, depth)
+
+    def _print_AllocBuffer(self, statement: Any, depth: int) -> None:  # noqa: N802
+        buffer = statement.buffer
+        elements = prod(int(n) for n in buffer.shape)
+        dtype = DType(str(buffer.dtype))
+        size = elements * dtype.itemsize
+        name = self._name(buffer.name.removesuffix("_local"))
+        self._variables[buffer] = name
+        if size > _STACK_BYTES:
+            self._scratch.append(Scratch(name, dtype, size))
+        elif buffer in self._indirect:
+            self._line(f"{dtype.c_name} {name}[{elements}];", depth)
+        else:
+            self._scalars.add(buffer)
+            self._line(f"{dtype.c_name} {', '.join(f'{name}_{i}' for i in range(elements))};", depth)
+
+    def _print_DeclBuffer(self, statement: Any, depth: int) -> None:  # noqa: N802
+        # The flat view of a parameter or of a temporary.
+        self._variables[statement.buffer] = self._variable(statement.data.args[0])
+
+    def _print_For(self, statement: Any, depth: int) -> None:  # noqa: N802
+        name = self._name(statement.loop_var.name)
+        self._variables[statement.loop_var] = name
+        begin = self._expressions.text(statement.min)
+        end = self._expressions.text(
+            statement.min + statement.extent if begin != "0" else statement.extent
+        )
+        self._line(f"for (int32_t {name} = {begin}; {name} < {end}; ++{name}) {{", depth)
+        self._scoped(statement.body, depth + 1)
+        self._line("}", depth)
+        self._taken.discard(name)
+
+    def _scoped(self, statement: Any, depth: int) -> None:
+        """Names declared in a block may be used again after it."""
+        before = set(self._taken)
+        self._print(statement, depth)
+        self._taken = before | {s.name for s in self._scratch}
+
+    def _print_Bind(self, statement: Any, depth: int) -> None:  # noqa: N802
+        value = self._expressions.text(statement.value)
+        name = self._name(statement.var.name)
+        self._variables[statement.var] = name
+        self._line(f"const {c_type(str(statement.var.ty))} {name} = {value};", depth)
+
+    def _print_BufferStore(self, statement: Any, depth: int) -> None:  # noqa: N802
+        (index,) = statement.indices
+        place = self._element(statement.buffer, self._expressions.text(index))
+        value = statement.value
+        if isinstance(value, tirx.Add) and isinstance(value.a, tvm.ir.TensorLoad) and str(value.ty) in _WIDE:
+            if self._expressions.text(value.a) == place:
+                self._line(f"{place} += {self._expressions.text(value.b)};", depth)
+                return
+        self._line(f"{place} = {self._expressions.text(value)};", depth)
+
+    def _print_IfThenElse(self, statement: Any, depth: int) -> None:  # noqa: N802
+        self._line(f"if ({self._expressions.text(statement.condition)}) {{", depth)
+        self._scoped(statement.then_case, depth + 1)
+        if statement.else_case is not None:
+            self._line("} else {", depth)
+            self._scoped(statement.else_case, depth + 1)
+        self._line("}", depth)
+
+    def _print_Evaluate(self, statement: Any, depth: int) -> None:  # noqa: N802
+        if not isinstance(statement.value, tirx.IntImm):
+            self._line(f"{self._expressions.text(statement.value)};", depth)
+
+    def _print_AttrStmt(self, statement: Any, depth: int) -> None:  # noqa: N802
+        self._print(statement.body, depth)
+
+
+_CHILDREN = (
+    *("seq", "body", "then_case", "else_case", "condition", "value", "indices"),
+    *("a", "b", "args", "true_value", "false_value"),
+)
+
+
+def _walk(node: Any) -> Iterator[Any]:
+    """The node and all below it; TVM offers Python no visitor of lowered loops."""
+    yield node
+    for field in _CHILDREN:
+        child = getattr(node, field, None)
+        for part in child if field in ("seq", "indices", "args") and child is not None else (child,):
+            if isinstance(part, tvm.runtime.Object):
+                yield from _walk(part)
+
+
+def _indirectly_indexed(body: Any) -> set[Any]:
+    """Buffers that are read or written at an index which is not a constant."""
+    return {
+        node.buffer if isinstance(node, tirx.BufferStore) else node.source
+        for node in _walk(body)
+        if isinstance(node, tvm.ir.TensorLoad | tirx.BufferStore) and not isinstance(node.indices[0], tirx.IntImm)
+    }

@@ -1,0 +1,91 @@
+"""Tensor expressions: what operators say their meaning to TVM with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tvm import te, tirx
+
+from tinycast.ir.types import DType
+
+Expr = Any  # tvm.tirx.PrimExpr
+Tensor = Any  # tvm.te.Tensor
+
+compute = te.compute
+placeholder = te.placeholder
+reduce_axis = te.reduce_axis
+sum = te.sum
+max = te.max
+min = te.min
+
+
+def const(value: float, dtype: DType) -> Expr:
+    return tirx.const(value, dtype.value)
+
+
+def dtype_of(value: Expr) -> DType:
+    """The element type of a tensor or an expression."""
+    # Tensors and their elements have a dtype, expressions a type.
+    return DType(str(value.dtype if hasattr(value, "dtype") else value.ty))
+
+
+def cast(value: Expr, dtype: DType) -> Expr:
+    return value if dtype_of(value) is dtype else value.astype(dtype.value)
+
+
+def select(condition: Expr, yes: Expr, no: Expr) -> Expr:
+    """`yes` where the condition holds; the other side is not read."""
+    return tirx.if_then_else(condition, yes, no)
+
+
+def all_of(conditions: Sequence[Expr]) -> Expr:
+    return tirx.all(*conditions)
+
+
+def extern(dtype: DType, function: str, *args: Expr) -> Expr:
+    """A call of a function of runtime_c, which must have no side effect."""
+    return tirx.call_pure_extern(dtype.value, function, *args)
+
+
+def minimum(a: Expr, b: Expr) -> Expr:
+    return tirx.min(a, b)
+
+
+def maximum(a: Expr, b: Expr) -> Expr:
+    return tirx.max(a, b)
+
+
+def broadcast_read(tensor: Tensor, index: Sequence[Expr]) -> Expr:
+    """Read `tensor` at `index` of a shape that it broadcasts to (NumPy's rule)."""
+    offset = len(index) - len(tensor.shape)
+    where = [tirx.const(0, "int32") if int(n) == 1 else index[offset + i] for i, n in enumerate(tensor.shape)]
+    return tensor(*where) if where else tensor()
+
+
+def elementwise(tensors: Sequence[Tensor], shape: Sequence[int], body: Callable[..., Expr], name: str) -> Tensor:
+    """`body` applied to the elements of the tensors, which broadcast to `shape`."""
+    return te.compute(tuple(shape), lambda *i: body(*(broadcast_read(t, i) for t in tensors)), name=name)
+
+
+def immediate(value: float, dtype: DType) -> Callable[..., Expr]:
+    """A constant in the place of a tensor without axes."""
+    return _Scalar(const(value, dtype))
+
+
+def by_value(variable: Expr) -> Callable[..., Expr]:
+    """A scalar parameter in the place of a tensor without axes."""
+    return _Scalar(variable)
+
+
+class _Scalar:
+    """Looks like a tensor of shape () to the operators."""
+
+    shape: tuple[int, ...] = ()
+    dtype = "int32"
+
+    def __init__(self, value: Expr) -> None:
+        self._value = value
+
+    def __call__(self) -> Expr:
+        return self._value

@@ -1,0 +1,49 @@
+"""A scheduled function to its lowered loops: TVM's own passes, less those for GPUs and the packed API."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import tvm
+from tvm import s_tir, tirx
+from tvm.target import Target
+
+PrimFunc = Any  # tvm.tirx.PrimFunc
+
+
+@cache
+def _pipeline() -> Any:
+    c_target = Target("c")
+    return tvm.ir.transform.Sequential(
+        [
+            tirx.transform.BindTarget(c_target.with_host(c_target)),
+            s_tir.transform.CanonicalizeLoop(),
+            s_tir.transform.LowerInitBlock(),
+            s_tir.transform.PlanAndUpdateBufferAllocationLocation(),
+            s_tir.transform.ConvertBlocksToOpaque(),
+            s_tir.transform.CompactBufferAllocation(),
+            s_tir.transform.LowerMatchBuffer(),
+            s_tir.transform.StmtSimplify(),
+            s_tir.transform.LowerOpaqueBlock(),
+            tirx.transform.FlattenBuffer(),
+            tirx.transform.NarrowDataType(32),
+            s_tir.transform.LoopPartition(),
+            tirx.transform.StorageRewrite(),
+            s_tir.transform.HoistIfThenElse(),
+            tirx.transform.UnrollLoop(),
+            s_tir.transform.RenormalizeSplitPattern(),
+            tirx.transform.StmtSimplify(),
+            tirx.transform.RemoveNoOp(),
+            s_tir.transform.RewriteUnsafeSelect(),
+            tirx.transform.CommonSubexprElim(),
+            tirx.transform.LowerIntrin(),
+        ]
+    )
+
+
+def lower(module: Any) -> PrimFunc:
+    """The lowered body of the module's only function: flat buffers, plain loops."""
+    lowered = _pipeline()(module)
+    (function,) = lowered.functions.values()
+    return function
