@@ -32,7 +32,8 @@ def table_rows(data: Array, dtype: DType) -> list[str]:
     """Return the lines between the braces of an array's initializer, each at most 120 columns when indented by 4."""
     flat = data.reshape(-1)
     if dtype is DType.FLOAT32:
-        items = [float_literal(float(v)) for v in flat]
+        finite = bool(np.isfinite(flat).all())  # almost always, and much faster to print
+        items = [f"{v!s}f" if finite else float_literal(float(v)) for v in flat]
     elif dtype in _LEAST or dtype is DType.UINT32:
         items = [integer_literal(v, dtype) for v in flat.tolist()]
     else:
