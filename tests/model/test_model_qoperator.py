@@ -86,6 +86,114 @@ def test_onnx_runtime_qoperator_models(tmp_path: Path, activations: QuantType, p
     assert compared >= 50
 
 
+INT8, UINT8 = onnx.TensorProto.INT8, onnx.TensorProto.UINT8
+A = {"as": np.float32(0.05), "az": np.int8(4), "bs": np.float32(0.02), "bz": np.int8(0), "ys": np.float32(0.3)}
+A |= {"yz": np.int8(-3)}
+
+
+def int8s(*shape: int) -> np.ndarray:
+    return np.random.default_rng(11).integers(-128, 128, shape).astype(np.int8)
+
+
+def single(
+    op: str, inputs: str, shape: list[int], constants: dict[str, np.ndarray], **attributes: float
+) -> onnx.ModelProto:
+    """One QOperator from `x` to `y`; "-" stands for an input that is left out."""
+    names = ["" if name == "-" else name for name in inputs.split()]
+    domain = "" if op in ("QLinearConv", "QLinearMatMul") else "com.microsoft"
+    used = {name: array for name, array in (A | constants).items() if name in names}
+    has_scale = "ys" in names or "s255" in names
+    return proto(
+        [node(op, names, ["y"], domain=domain, **attributes)], [info("x", shape, INT8)],
+        [info("y", None, INT8 if has_scale else onnx.TensorProto.FLOAT)], used, microsoft=True,
+    )  # fmt: skip
+
+
+SINGLE = {
+    "conv_vector_scales": (
+        single("QLinearConv", "x as az w bs bz ys yz", [1, 2, 5, 5], {
+            "w": int8s(3, 2, 3, 3), "as": np.array([0.05], np.float32), "az": np.array([4], np.int8),
+            "bs": np.array([0.02], np.float32), "bz": np.array([0], np.int8),
+        }),
+        ["Conv", "DequantizeLinear", "DequantizeLinear", "QuantizeLinear"],
+    ),
+    "matmul_per_column": (
+        single("QLinearMatMul", "x as az w bs bz ys yz", [1, 6], {
+            "w": int8s(6, 4), "bs": np.array([0.1, 0.02, 0.03, 0.01], np.float32), "bz": np.zeros(4, np.int8),
+        }),
+        ["DequantizeLinear", "DequantizeLinear", "MatMul", "QuantizeLinear"],
+    ),
+    "gemm_float_output": (
+        single("QGemm", "x as az w bs bz c", [1, 6], {
+            "w": int8s(4, 6), "bs": np.array([0.1, 0.02, 0.03, 0.01], np.float32), "bz": np.zeros(4, np.int8),
+            "c": np.array([1000, -2000, 300, 4], np.int32),
+        }, transB=1, alpha=0.5),
+        ["DequantizeLinear", "DequantizeLinear", "DequantizeLinear", "Gemm"],
+    ),
+    "softmax_before_opset_13": (
+        single("QLinearSoftmax", "x as az s255 z128", [2, 3, 4], {"s255": np.float32(1 / 256), "z128": np.int8(-128)},
+               axis=1, opset=11),
+        ["DequantizeLinear", "Flatten", "QuantizeLinear", "Reshape", "Softmax"],
+    ),
+    "add_without_output_zero_point": (
+        single("QLinearAdd", "x as az w bs bz ys", [1, 6], {"w": int8s(1, 6)}),
+        ["Add", "DequantizeLinear", "DequantizeLinear", "QuantizeLinear"],
+    ),
+    "average_pool": (
+        single("QLinearAveragePool", "x as az ys yz", [1, 2, 5, 5], {}, kernel_shape=[3, 3], pads=[1, 1, 1, 1],
+               count_include_pad=1, strides=[2, 2]),
+        ["AveragePool", "DequantizeLinear", "QuantizeLinear"],
+    ),
+    "channels_last_stays": (
+        single("QLinearGlobalAveragePool", "x as az ys yz", [1, 5, 5, 2], {}, channels_last=1),
+        ["QLinearGlobalAveragePool"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_single_qoperators(tmp_path: Path, name: str) -> None:
+    original, operators = SINGLE[name]
+    path = write(tmp_path, original)
+    model = load(path)
+    simplify(model)
+    assert sorted(n.op_type for n in model.graph) == operators
+    x = {"x": int8s(*[d.dim_value for d in original.graph.input[0].type.tensor_type.shape.dim])}
+    expected, result = run(path, x)["y"], run(model, x)["y"]
+    assert result.dtype == expected.dtype
+    assert len(np.unique(expected)) > 1
+    if expected.dtype == np.float32:
+        np.testing.assert_allclose(result, expected, rtol=1e-5)
+    else:
+        assert np.abs(result.astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_scales_computed_at_run_time_keep_the_qoperator(tmp_path: Path) -> None:
+    model = single("QLinearAdd", "x s az w bs bz ys yz", [1, 6], {"w": int8s(1, 6)})
+    model.graph.input.append(info("s", []))
+    loaded = load(write(tmp_path, model))
+    simplify(loaded)
+    assert [n.op_type for n in loaded.graph] == ["QLinearAdd"]
+
+
+@pytest.mark.parametrize("op", ["ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"])
+def test_integer_operators_stay(tmp_path: Path, op: str) -> None:
+    nodes = [node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"])]
+    if op == "DynamicQuantizeLinear":
+        nodes.append(node("Identity", ["q"], ["y"]))
+        output = info("y", None, UINT8)
+    else:
+        nodes.append(node(op, ["q", "w", "z"], ["y"]))
+        output = info("y", None, onnx.TensorProto.INT32)
+    shape, weight = ([1, 2, 4, 4], int8s(3, 2, 3, 3)) if op == "ConvInteger" else ([1, 6], int8s(6, 4))
+    path = write(tmp_path, proto(nodes, [info("x", shape)], [output], {"w": weight}))
+    model = load(path)
+    simplify(model)
+    assert {n.op_type for n in model.graph} == {"DynamicQuantizeLinear", op}
+    x = {"x": floats(*shape)}
+    np.testing.assert_array_equal(run(model, x)["y"], run(path, x)["y"])
+
+
 def group_inputs(model: ir.Model, name: str) -> list[str]:
     """The values that go into the DequantizeLinear nodes, or come from outside, on the way to the value `name`."""
     producers = {output.name: n for n in model.graph for output in n.outputs}

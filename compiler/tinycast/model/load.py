@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx.inliner
 import onnx_ir as ir
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from tinycast.errors import ModelError
 from tinycast.model.convert import convert_opset
@@ -24,10 +25,10 @@ _FILLS = frozenset({"Cast", "CastLike", "Clip", "Expand", "Max", "Min", "Pad", "
 def load(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | None = None) -> ir.Model:
     """Read and check an ONNX model.
 
-    Afterwards the model holds its weights itself, is at opset 21 (or at its own, from 13 on, where ONNX's
-    converter cannot), has no functions, no initializer among its inputs, unique node names, and static input
-    shapes: `shapes` gives those of inputs with open dimensions, an open leading one is 1. Shapes of all values
-    are inferred; `require_static_shapes` tells those that are known only when the model runs.
+    Afterwards the model holds its weights itself, as initializers that are no inputs; it is at opset 21, or at
+    its own where that is later, or from 13 on and more than ONNX's converter can do; it has no functions, unique
+    node names and static input shapes: `shapes` gives those of inputs with open dimensions, an open leading one
+    is 1. Shapes of all values are inferred; `require_static_shapes` tells those known only when the model runs.
 
     Raises UsageError where the file cannot be read, and ModelError where the model is invalid, its input
     shapes stay open, its opset is too old to convert, or a weight is NaN or infinite.
@@ -39,6 +40,7 @@ def load(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | N
     _drop_initializers_from_inputs(proto)
     fix_input_shapes(proto, shapes or {})
     model: ir.Model = ir.serde.deserialize_model(convert_opset(proto))
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     name_nodes(model)
     infer_shapes(model)
     _check_finite(model)
@@ -77,8 +79,9 @@ def _drop_initializers_from_inputs(proto: onnx.ModelProto) -> None:
 def _check_finite(model: ir.Model) -> None:
     """Refuse NaN and Inf in constants, except an infinity that is a bound or fills masked places."""
     found = []
-    for value, tensor in _constants(model):
-        if not tensor.dtype.is_floating_point():
+    for value in (value for graph in model.graphs() for value in graph.initializers.values()):
+        tensor = value.const_value
+        if tensor is None or not tensor.dtype.is_floating_point():
             continue
         array = tensor.numpy().astype(np.float64)
         if np.isfinite(array).all() or _is_bound_or_fill(value, array):
@@ -103,13 +106,3 @@ def _is_bound_or_fill(value: ir.Value, array: npt.NDArray[np.float64]) -> bool:
         return True
     ops = {use.node.op_type for use in uses}
     return bool((ops <= _FILLS and array.size == 1) or (ops <= {"Add"} and np.isin(array, (0, -np.inf)).all()))
-
-
-def _constants(model: ir.Model) -> Iterator[tuple[ir.Value, ir.TensorProtocol]]:
-    for graph in model.graphs():
-        for value in graph.initializers.values():
-            if value.const_value is not None:
-                yield value, value.const_value
-    for node in model.graph.all_nodes():
-        if node.op_type == "Constant" and "value" in node.attributes:
-            yield node.outputs[0], node.attributes["value"].as_tensor()

@@ -66,6 +66,10 @@ def _rewrite(node: ir.Node) -> bool:
     result = _compute(node, form, operands, new_nodes)
     if _input(node, form.output) is not None:
         scale, zero_point = _scalars(node, form.output)
+        first = _input(node, form.operands[0])
+        if zero_point is None and first is not None and first.dtype is not None:  # it says the output's type
+            zero = np.zeros((), first.dtype.numpy())
+            zero_point = add_constant(_graph(node), f"{node.outputs[0].name}_zero_point", zero, first.dtype)
         quantize = ir.node("QuantizeLinear", [result, scale, zero_point], name=f"{node.name}_quantize")
         new_nodes.append(quantize)
         result.name = free_name(_graph(node), f"{node.outputs[0].name}_float")

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from tinycast.errors import ModelError, UsageError
 from tinycast.model.ports import static_shape
+from tinycast.model.run import Session
 
 
 def fix_input_shapes(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -65,14 +66,12 @@ def infer_shapes(model: ir.Model) -> None:
     try:
         inferred = _inferred(proto, strict=True)
     except onnx.shape_inference.InferenceError as error:
-        # Strict inference stumbles over the bodies of some of ONNX's own functions: the model is sound
-        # nevertheless if every shape follows from those of the inputs.
-        del proto.graph.value_info[:]
-        for value in proto.graph.output:
-            value.type.tensor_type.ClearField("shape")
-        inferred = _inferred(proto, strict=False)
-        if _values_without_shape(inferred):
+        # Strict inference stumbles over the bodies of some of ONNX's own functions: a second opinion decides.
+        try:
+            Session(model)
+        except ModelError:
             raise inference_error(error) from None
+        inferred = _inferred(proto, strict=False)
     _take_shapes(model, inferred)
 
 
