@@ -12,9 +12,11 @@ import pytest
 from emit.compilers import STRICT, compiler_command, lay_out, run
 from emit.small_model import RELU, small_model
 from tinycast.emit import emit_c
+from tinycast.emit.kernels import wrap_list
 from tinycast.errors import InternalError, UsageError
 from tinycast.ir.kernel import Golden
 from tinycast.ir.types import DType, Value
+from tinycast.target.load import load_target
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = "-DTINY_SELFTEST_MAIN"
@@ -149,6 +151,33 @@ def test_reads_as_if_formatted(tmp_path: Path) -> None:
     generated = [n for n in files if n.endswith((".c", ".h")) and not n.startswith("src/tc_")]
     assert len(generated) == 7
     run([*tool, "--dry-run", "--Werror", *generated], tmp_path)
+
+
+def test_long_calls_and_signatures_read_as_if_formatted(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    lists = []
+    for count in range(1, 17):
+        for length in (4, 16, 28):
+            arguments = [f"AT({random.integers(10 ** random.integers(1, 6))})" for _ in range(count)]
+            lists.append(wrap_list(f"    tiny_{'f' * length}(", arguments, ");"))
+    calls = "\n".join(lists)
+    lists = []
+    for count in range(1, 10):
+        parameters = [f"const int8_t *restrict {'p' * random.integers(1, 12)}{i}" for i in range(count)]
+        lists.append(wrap_list(f"void tiny_{'f' * 20}(", parameters, ");"))
+    shutil.copy(ROOT / ".clang-format", tmp_path)
+    (tmp_path / "t.c").write_text("\n".join(lists) + "\n\nvoid f(void)\n{\n" + calls + "\n}\n")
+    run([*compiler_command("clang-format"), "--dry-run", "--Werror", "t.c"], tmp_path)
+
+
+@pytest.mark.parametrize("target", ["cortex-m0plus", "cortex-m55", "rv32imc"])
+def test_cross_compilers_have_no_warning_either(tmp_path: Path, target: str) -> None:
+    """Where int32_t is a long, and where there is no C library."""
+    core = load_target(target)
+    sources = lay_out(emit_c(small_model(core)).files, tmp_path)
+    command = [*compiler_command(core.gcc), *core.gcc_flags, "-ffreestanding", *STRICT, *INCLUDES]
+    run([*command, "-c", *sources, "test/tiny_selftest.c"], tmp_path)
+    assert (tmp_path / "tiny_selftest.o").exists()
 
 
 def test_same_input_same_bytes_and_no_trace_of_the_machine() -> None:

@@ -16,6 +16,8 @@ from emit.small_model import compute, small_model
 from tinycast.artifact import Artifact
 from tinycast.emit import emit_wasm, finish_wasm, read_manifest, wasm_package
 from tinycast.errors import InternalError, ToolMissingError, UsageError
+from tinycast.ir.kernel import Compiled, MemoryPlan, Placement, Port
+from tinycast.ir.types import DType, Value
 from tinycast.target.load import load_target
 from tinycast.toolchain.find import zig_path
 from tinycast.toolchain.wasm import build_wasm
@@ -294,6 +296,49 @@ def test_loader_uses_neither_eval_nor_other_hosts(package: Path) -> None:
     assert "new Function" not in text
     assert "http://" not in text
     assert "https://" not in text
+
+
+def test_every_element_type_has_its_typed_array(tmp_path: Path) -> None:
+    """A model of no layers, whose outputs are its inputs: one of each type."""
+    types = list(DType)
+    values = [Value(f"v{i}", (2,), dtype) for i, dtype in enumerate(types)]
+    ports = tuple(Port(value, value.dtype.value, value.dtype, (2,), None) for value in values)
+    places = {value.name: Placement(value.name, 16 * i, value.bytes, 0, 0) for i, value in enumerate(values)}
+    target = load_target("wasm32")
+    plan = MemoryPlan((), places, arena_bytes=16 * len(types))
+    source = emit_wasm(Compiled("tiny", target, ports, ports, (), plan, "0" * 64))
+    artifact = wasm_package(finish_wasm(source, build_wasm(source.files, "tiny", target)))
+    lay_out(artifact.files, tmp_path)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "tiny.js").write_text(artifact.files["tiny.js"].decode() + "export const supportsSimd = null;\n")
+    got = node(
+        tmp_path,
+        """
+        const outputs = (await load()).run({
+          bool: Uint8Array.of(0, 1),
+          uint8: Uint8ClampedArray.of(300, 7),
+          uint16: Uint16Array.of(65535, 7),
+          uint32: Uint32Array.of(4294967295, 7),
+          int8: Int8Array.of(-128, 7),
+          int16: Int16Array.of(-32768, 7),
+          int32: Int32Array.of(-2147483648, 7),
+          int64: BigInt64Array.of(-9223372036854775808n, 7n),
+          float32: Float32Array.of(0.5, -Infinity),
+        });
+        show(Object.entries(outputs).map(([name, array]) => [name, array.constructor.name, Array.from(array, String)]));
+        """,
+    )
+    assert {name: (array, values) for name, array, values in got} == {
+        "bool": ("Uint8Array", ["0", "1"]),
+        "uint8": ("Uint8Array", ["255", "7"]),
+        "uint16": ("Uint16Array", ["65535", "7"]),
+        "uint32": ("Uint32Array", ["4294967295", "7"]),
+        "int8": ("Int8Array", ["-128", "7"]),
+        "int16": ("Int16Array", ["-32768", "7"]),
+        "int32": ("Int32Array", ["-2147483648", "7"]),
+        "int64": ("BigInt64Array", ["-9223372036854775808", "7"]),
+        "float32": ("Float32Array", ["0.5", "-Infinity"]),
+    }
 
 
 def test_single_build_package_loads_without_simd_choice(builds: dict[str, Artifact], tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def share_kernels(compiled: Compiled, reserved: frozenset[str]) -> tuple[list[Fu
         kernel = step.kernel
         key = (tuple((p.name, p.dtype, p.role) for p in kernel.parameters), kernel.body, kernel.runtime)
         if key not in shared:
-            shared[key] = Function(names.unique(prefix, kernel.symbol.removeprefix(f"{prefix}_"), longest=60), kernel)
+            shared[key] = Function(names.unique(prefix, kernel.symbol.removeprefix(f"{prefix}_")), kernel)
         function = shared[key]
         function.steps.append(index)
         function.aliased.update(_aliased_parameters(step, compiled.plan))
@@ -114,11 +114,16 @@ def call_text(step: Step, function: Function, weights: Weights, plan: MemoryPlan
 
 
 def wrap_list(head: str, items: list[str], tail: str) -> str:
-    """Return `head`, the items and `tail` on one line, or with one item a line where that is too long."""
-    line = f"{head}{', '.join(items)}{tail}"
-    if len(line) <= _LINE_COLUMNS:
-        return line
-    return head + f",\n{' ' * len(head)}".join(items) + tail
+    """Return `head`, the items and `tail`, broken after commas and aligned behind `head` where a line gets too long."""
+    lines = [head]
+    for index, item in enumerate(items):
+        text = item + (tail if index == len(items) - 1 else ",")
+        space = "" if lines[-1] == head else " "
+        if index > 0 and len(lines[-1] + space + text) > _LINE_COLUMNS:
+            lines.append(" " * len(head))
+            space = ""
+        lines[-1] += space + text
+    return "\n".join(lines)
 
 
 def uses_memory_functions(functions: list[Function]) -> bool:
