@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
-from tinycast.compress.layerwise import AnyArray, Layer, collect, layer_inputs, prunable_layers
+from tinycast.compress.layerwise import AnyArray, Layer, collect, prunable_layers
 from tinycast.compress.prune.channel_choice import Channel, choose_by_cost, choose_by_magnitude, measure_consumers
 from tinycast.compress.prune.least_squares import damp, solve_masked
-from tinycast.compress.prune.options import ChannelOptions, Progress, Pruned
+from tinycast.compress.prune.options import ChannelOptions, Progress, Pruned, no_progress
+from tinycast.compress.prune.refit import channel_axis, refit_targets
 from tinycast.compress.prune.report import report_layers, require_layers
 from tinycast.compress.prune.tie_rules import tie_model
 from tinycast.errors import ModelError
@@ -23,7 +25,7 @@ def prune_channels(
     model: ir.Model,
     samples: Mapping[str, AnyArray],
     options: ChannelOptions,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Pruned:
     """Remove channels from the model's tensors; the model given stays as it is, and so do inputs and outputs.
 
@@ -41,7 +43,7 @@ def prune_channels(
     groups = tie_model(pruned).groups()
     steps = 2 * len(layers)
     if options.reconstruct:
-        consumers = measure_consumers(model, pruned, samples, lambda done: _tell(progress, "weighing", done, steps))
+        consumers = measure_consumers(model, pruned, samples, lambda done: progress("weighing", done, steps))
         chosen = [choose_by_cost(group, _count_to_remove(len(group), options), consumers) for group in groups]
     else:
         chosen = [choose_by_magnitude(group, _count_to_remove(len(group), options), layers) for group in groups]
@@ -56,13 +58,12 @@ def prune_channels(
     whole = [layer.name for layer in layers if layer.output not in removal]
     remove(pruned, removal)
     if options.reconstruct:
-        for index, (layer, inputs, targets) in enumerate(layer_inputs(model, pruned, samples)):
-            _tell(progress, "refitting", len(layers) + index, steps)
-            wanted = np.take(targets, kept[layer.output.name], axis=_channel_axis(layer))
+        for index, (layer, inputs, targets) in enumerate(refit_targets(model, pruned, samples, kept)):
+            progress("refitting", len(layers) + index, steps)
             prior = layer.matrix()
-            damped = damp(collect(layer, inputs, wanted), prior)
+            damped = damp(collect(layer, inputs, targets), prior)
             layer.set_matrix(solve_masked(damped, np.ones(prior.shape, dtype=bool)))
-    _tell(progress, "pruned", steps, steps)
+    progress("pruned", steps, steps)
     return Pruned(pruned, report_layers(model, pruned, whole))
 
 
@@ -112,18 +113,8 @@ def _count_to_remove(count: int, options: ChannelOptions) -> int:
     return max(0, count - kept)
 
 
-def _channel_axis(layer: Layer) -> int:
-    return 1 if layer.node.op_type == "Conv" else -1
-
-
-def _kept_outputs(layer: Layer, removal: Removal) -> list[int]:
+def _kept_outputs(layer: Layer, removal: Removal) -> NDArray[np.int_]:
     assert layer.output.shape is not None
     shape = layer.output.shape.numpy()
-    axis = _channel_axis(layer) % len(shape)
-    gone = removal.get(layer.output, {}).get(axis, set())
-    return [index for index in range(shape[axis]) if index not in gone]
-
-
-def _tell(progress: Progress | None, what: str, done: int, total: int) -> None:
-    if progress is not None:
-        progress(what, done, total)
+    axis = channel_axis(layer) % len(shape)
+    return np.delete(np.arange(shape[axis]), sorted(removal.get(layer.output, {}).get(axis, ())))

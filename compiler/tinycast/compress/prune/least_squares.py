@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from tinycast.compress.layerwise import FloatArray, LayerStatistics
 
-DAMPING = 1e-2
-"""Ridge strength relative to the mean input energy; chosen over 1e-3 and 1e-4 on two networks at 50 and 70 %."""
+DAMPING_PER_UNKNOWN = 0.3
+LEAST_DAMPING = 1e-3
+"""Ridge strength over the mean input energy, for as many rows as unknowns: the fewer rows, the less they are
+believed. Refits of the last layers, which see one row a sample, fit the samples' noise without it."""
 
 BLOCKS = 16
 """Steps in which an output loses its weights. More change little."""
@@ -23,7 +25,8 @@ BLOCKS = 16
 def damp(statistics: LayerStatistics, prior: FloatArray) -> LayerStatistics:
     """Add the ridge towards `prior` (G, M, K), so that inputs the samples do not excite keep their weights."""
     size = statistics.gram.shape[1]
-    strength = DAMPING * np.trace(statistics.gram, axis1=1, axis2=2) / size
+    relative = max(LEAST_DAMPING, DAMPING_PER_UNKNOWN * size / statistics.rows)
+    strength = relative * np.trace(statistics.gram, axis1=1, axis2=2) / size
     strength = np.where(strength > 0, strength, 1.0)[:, None, None]
     gram = statistics.gram + strength * np.eye(size)
     return LayerStatistics(gram, statistics.cross + strength * np.swapaxes(prior, 1, 2), statistics.rows)

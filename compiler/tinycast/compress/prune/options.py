@@ -15,6 +15,11 @@ from tinycast.errors import UsageError
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, steps done, steps in all)."""
 
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """For callers that do not want to know."""
+
+
 FORMS = "0.5, weights:0.5, layer:0.5, 2:4 or channels:0.3"
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from tinycast.compress.layerwise import AnyArray, FloatArray, Layer, collect, layer_inputs, prunable_layers
 from tinycast.compress.prune.least_squares import damp, output_energy, removal_costs, solve_masked
-from tinycast.compress.prune.options import Progress, Pruned, PruneOptions, Scope
+from tinycast.compress.prune.options import Progress, Pruned, PruneOptions, Scope, no_progress
+from tinycast.compress.prune.refit import refit_targets
 from tinycast.compress.prune.report import report_layers, require_layers
 
 Mask = NDArray[np.bool_]
@@ -20,7 +21,7 @@ def prune_weights(
     model: ir.Model,
     samples: Mapping[str, AnyArray],
     options: PruneOptions,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Pruned:
     """Set weights of Conv, Gemm and MatMul to zero; the model given stays as it is.
 
@@ -39,7 +40,7 @@ def prune_weights(
     costs = [_magnitudes(layer) for layer in layers]
     if options.reconstruct and options.scope is Scope.GLOBAL and options.n_m is None:
         for index, (layer, inputs, targets) in enumerate(layer_inputs(model, pruned, samples)):
-            _tell(progress, "weighing", index, steps)
+            progress("weighing", index, steps)
             prior = layer.matrix()
             statistics = collect(layer, inputs, targets)
             energy = output_energy(statistics, prior, layer.takes_bias)
@@ -50,13 +51,13 @@ def prune_weights(
             mask = _mask(layer, cost, count, options)
             layer.set_matrix(np.where(mask, layer.matrix(), 0.0))
     else:
-        for index, (layer, inputs, targets) in enumerate(layer_inputs(model, pruned, samples)):
-            _tell(progress, "refitting", len(layers) + index, steps)
+        for index, (layer, inputs, targets) in enumerate(refit_targets(model, pruned, samples)):
+            progress("refitting", len(layers) + index, steps)
             # The order of removal is found anew: the inputs changed since the budget was shared out.
             damped = damp(collect(layer, inputs, targets), layer.matrix())
             mask = _mask(layer, removal_costs(damped, _weights(layer)), counts[index], options)
             layer.set_matrix(solve_masked(damped, mask))
-    _tell(progress, "pruned", steps, steps)
+    progress("pruned", steps, steps)
     return Pruned(pruned, report_layers(model, pruned))
 
 
@@ -114,8 +115,3 @@ def _best_of_neighbours(layer: Layer, costs: FloatArray, n: int, m: int) -> Mask
         best = np.argsort(-costs[:, :, group], axis=2, kind="stable")[:, :, :n]
         np.put_along_axis(kept, group[best], True, axis=2)
     return kept
-
-
-def _tell(progress: Progress | None, what: str, done: int, total: int) -> None:
-    if progress is not None:
-        progress(what, done, total)
