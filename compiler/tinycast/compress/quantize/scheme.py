@@ -21,7 +21,7 @@ _CLAMPS = frozenset({"Relu", "Clip"})
 _CLAMPED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Sub", "Mul"})
 _UNARY = _CLAMPS | {
     *("Abs", "Celu", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Neg", "Selu"),
-    *("Sigmoid", "Softplus", "Softsign", "Swish", "Tanh", "ThresholdedRelu"),
+    *("Sigmoid", "Softplus", "Softsign", "Swish", "Tanh"),
 }
 _COMPUTE = _CLAMPED | _UNARY | {"AveragePool", "GlobalAveragePool", "ReduceMean", "Concat", "Softmax"}
 _MOVE = frozenset(
