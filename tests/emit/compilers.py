@@ -43,3 +43,8 @@ def run(command: Sequence[str], folder: Path, expect: int = 0) -> str:
     output = done.stdout + done.stderr
     assert done.returncode == expect, f"{' '.join(command)}\n{output}"
     return output
+
+
+def exit_status(command: Sequence[str], folder: Path) -> int:
+    """Run in `folder` and return the exit status."""
+    return subprocess.run(command, cwd=folder, timeout=300).returncode

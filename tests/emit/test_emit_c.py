@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emit.compilers import STRICT, compiler_command, lay_out, run
+from emit.compilers import STRICT, compiler_command, exit_status, lay_out, run
 from emit.small_model import RELU, small_model
 from tinycast.emit import emit_c
 from tinycast.emit.kernels import wrap_list
@@ -30,14 +30,14 @@ def test_selftest_passes_without_a_warning(tmp_path: Path, compiler: str, optimi
     sources = lay_out(emit_c(small_model()).files, tmp_path)
     flags = [*STRICT, optimize, *INCLUDES, MAIN]
     run([*command, *flags, *sources, "test/tiny_selftest.c", "-o", "selftest"], tmp_path)
-    run(["./selftest"], tmp_path)
+    assert exit_status(["./selftest"], tmp_path) == 0
 
 
 def test_clean_under_sanitizers(tmp_path: Path) -> None:
     sources = lay_out(emit_c(small_model()).files, tmp_path)
     flags = [*STRICT, *INCLUDES, MAIN, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     run([*compiler_command("gcc"), *flags, *sources, "test/tiny_selftest.c", "-o", "selftest"], tmp_path)
-    run(["./selftest"], tmp_path)
+    assert exit_status(["./selftest"], tmp_path) == 0
 
 
 def test_selftest_returns_one_more_than_the_first_wrong_element(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_selftest_returns_one_more_than_the_first_wrong_element(tmp_path: Path) 
     (tmp_path / "main.c").write_text('#include "tiny.h"\nint main(void) { return tiny_selftest(); }\n')
     command = [*compiler_command("gcc"), *STRICT, *INCLUDES, *sources]
     run([*command, "test/tiny_selftest.c", "main.c", "-o", "selftest"], tmp_path)
-    run(["./selftest"], tmp_path, expect=1 + relu.size + 5)
+    assert exit_status(["./selftest"], tmp_path) == 1 + relu.size + 5
 
 
 @pytest.mark.parametrize(("exact", "status"), [(True, 1), (False, 0)])
@@ -64,7 +64,7 @@ def test_one_step_off_is_wrong_only_where_the_golden_output_is_exact(tmp_path: P
     model = replace(model, golden=Golden(model.golden.inputs, (off, scaled), exact=exact))
     sources = lay_out(emit_c(model).files, tmp_path)
     run([*compiler_command("gcc"), *STRICT, *INCLUDES, MAIN, *sources, "test/tiny_selftest.c", "-o", "st"], tmp_path)
-    run(["./st"], tmp_path, expect=status)
+    assert exit_status(["./st"], tmp_path) == status
 
 
 API_USER = r"""
@@ -104,7 +104,7 @@ def test_every_error_code_and_macro(tmp_path: Path) -> None:
     sources = lay_out(emit_c(small_model()).files, tmp_path)
     (tmp_path / "user.c").write_text(API_USER)
     run([*compiler_command("gcc"), *STRICT, *INCLUDES, *sources, "user.c", "-o", "user"], tmp_path)
-    run(["./user"], tmp_path)
+    assert exit_status(["./user"], tmp_path) == 0
 
 
 def test_header_and_library_from_cpp(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_header_and_library_from_cpp(tmp_path: Path) -> None:
     flags = ["-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-Iinclude"]
     objects = [f"{Path(source).stem}.o" for source in sources]
     run([*compiler_command("g++"), *flags, "user.cpp", *objects, "-o", "user"], tmp_path)
-    run(["./user"], tmp_path)
+    assert exit_status(["./user"], tmp_path) == 0
 
 
 def test_two_models_in_one_program(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_two_models_in_one_program(tmp_path: Path) -> None:
     tests = ["test/tiny_selftest.c", "test/other_selftest.c"]
     command = [*compiler_command("gcc"), *STRICT, *INCLUDES, *first, *second, *tests, "main.c", "-o", "both"]
     run(command, tmp_path)
-    run(["./both"], tmp_path)
+    assert exit_status(["./both"], tmp_path) == 0
 
 
 def test_needs_nothing_of_libc_but_memcpy_and_memset_and_has_no_mutable_globals(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_long_calls_and_signatures_read_as_if_formatted(tmp_path: Path) -> None:
         lists.append(wrap_list(f"void tiny_{'f' * 20}(", parameters, ");"))
     shutil.copy(ROOT / ".clang-format", tmp_path)
     (tmp_path / "t.c").write_text("\n".join(lists) + "\n\nvoid f(void)\n{\n" + calls + "\n}\n")
-    run([*compiler_command("clang-format"), "--dry-run", "--Werror", "t.c"], tmp_path)
+    assert exit_status([*compiler_command("clang-format"), "--dry-run", "--Werror", "t.c"], tmp_path) == 0
 
 
 @pytest.mark.parametrize("target", ["cortex-m0plus", "cortex-m55", "rv32imc"])
@@ -243,7 +243,7 @@ def test_an_output_may_be_a_constant(tmp_path: Path) -> None:
     assert artifact.manifest["outputs"][2]["arena_offset"] is None
     sources = lay_out(artifact.files, tmp_path)
     run([*compiler_command("gcc"), *STRICT, *INCLUDES, MAIN, *sources, "test/tiny_selftest.c", "-o", "st"], tmp_path)
-    run(["./st"], tmp_path)
+    assert exit_status(["./st"], tmp_path) == 0
 
 
 def test_model_without_layers_compiles(tmp_path: Path) -> None:
