@@ -82,7 +82,8 @@ def instruction_group(opcode: int) -> str | None:
         return "thumb2" if is_if_then or is_compare_and_branch else None
     first, second = opcode >> 16, opcode & 0xFFFF
     if first & 0xEC00 == 0xEC00:  # coprocessors: 10 and 11 are the FPU, the rest is MVE
-        is_vector = first & 0x0F00 == 0x0F00 or second >> 8 & 0xF not in (10, 11)
+        is_duplicate = first & 0xFF90 == 0xEE80 and second & 0xF10 == 0xB10  # VDUP, among the FPU's moves
+        is_vector = is_duplicate or first & 0x0F00 == 0x0F00 or second >> 8 & 0xF not in (10, 11)
         return "mve" if is_vector else "float"
     if first & 0xF800 == 0xF000 and second & 0x8000:
         if second & 0xD000 == 0xC000:  # DLS, WLS, LE, LCTP: low-overhead loops
@@ -91,7 +92,7 @@ def instruction_group(opcode: int) -> str | None:
             second & 0xD000 == 0xD000  # BL
             or first & 0xFFE0 == 0xF380  # MSR
             or first == 0xF3EF  # MRS
-            or (first == 0xF3BF and second & 0xFF00 == 0x8F00)  # DSB, DMB, ISB
+            or (first == 0xF3BF and second >> 4 in (0x8F4, 0x8F5, 0x8F6))  # DSB, DMB, ISB
             or first & 0xFFF0 == 0xF7F0  # UDF
         )
         return None if is_v6 else "thumb2"

@@ -27,7 +27,7 @@ from tinycast.target.types import Target
 from tinycast.toolchain.compiler import cache_dir, run_tool
 from tinycast.toolchain.find import compiler_for, find_program
 
-_MACHINE_FLAGS = ("-display", "none", "-monitor", "none", "-serial", "none", "-parallel", "none", "-nic", "none")
+_MACHINE_FLAGS = ("-display", "none", "-monitor", "none", "-serial", "none", "-parallel", "none")
 _FIRST_MAJOR_OF_VERSION_2 = 9  # QEMU 9 refuses plugins of API version 1
 
 

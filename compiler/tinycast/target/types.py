@@ -36,5 +36,6 @@ class Target:
     unicorn_cpu: str = ""  # name in unicorn.arm_const, "" where unicorn cannot run it
     flash_origin: int = 0
     flash_bytes: int = 0  # of the emulated machine, not of a board
+    vectors_origin: int | None = None  # where the core looks for its vector table, if not at flash_origin
     ram_origin: int = 0
     ram_bytes: int = 0

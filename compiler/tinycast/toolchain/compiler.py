@@ -67,7 +67,11 @@ def run_tool(command: Sequence[str], *, what: str) -> str:
         return done.stdout
     message = "\n".join((done.stderr or done.stdout).strip().splitlines()[:_SHOWN_LINES])
     if "overflowed by" in done.stderr or "will not fit in region" in done.stderr:
-        raise FitError("the program does not fit the memory of the emulated machine", where=message, fix="use `host`")
+        raise FitError(
+            "the program does not fit the memory of the emulated machine",
+            where=message,
+            fix="run it on the host target",
+        )
     raise InternalError(what, where=message)
 
 
