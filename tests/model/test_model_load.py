@@ -299,6 +299,23 @@ def test_shared_models(shared: Path) -> None:
             require_static_shapes(model)
 
 
+def test_damaged_files_never_surprise(tmp_path: Path) -> None:
+    """Bytes changed at random: the model loads, or the user reads one of our errors."""
+    content, random = conv_net(17).SerializeToString(), np.random.default_rng(1)
+    exit_codes = []
+    for _ in range(200):
+        damaged = bytearray(content)
+        damaged[random.integers(len(damaged))] = random.integers(256)
+        path = tmp_path / "model.onnx"
+        path.write_bytes(damaged)
+        try:
+            simplify(load(path))
+        except TinycastError as error:
+            exit_codes.append(error.exit_code)
+    assert len(exit_codes) > 50
+    assert set(exit_codes) <= {1, 2}
+
+
 def test_all_errors_have_the_users_form(tmp_path: Path) -> None:
     with pytest.raises(TinycastError) as caught:
         load(write(tmp_path, bad_shapes()))

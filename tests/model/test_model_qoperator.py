@@ -86,6 +86,23 @@ def test_onnx_runtime_qoperator_models(tmp_path: Path, activations: QuantType, p
     assert compared >= 50
 
 
+@pytest.mark.parametrize("activations", [QuantType.QInt8, QuantType.QUInt8, QuantType.QInt16])
+def test_onnx_runtime_qdq_models_keep_their_bytes(tmp_path: Path, activations: QuantType) -> None:
+    samples = np.random.default_rng(5).standard_normal((20, 1, 3, 8, 8)).astype(np.float32)
+    quantized = tmp_path / "q.onnx"
+    quantize_static(
+        write(tmp_path, float_net()), quantized, Reader(samples), quant_format=QuantFormat.QDQ,
+        activation_type=activations, weight_type=QuantType.QInt8, per_channel=True,
+    )  # fmt: skip
+    model = load(quantized)
+    operators = sorted(n.op_type for n in model.graph)
+    before = [run(model, {"x": sample})["y"] for sample in samples]
+    simplify(model)
+    assert sorted(n.op_type for n in model.graph) == operators
+    assert operators.count("DequantizeLinear") >= 15
+    np.testing.assert_array_equal([run(model, {"x": sample})["y"] for sample in samples], before)
+
+
 INT8, UINT8 = onnx.TensorProto.INT8, onnx.TensorProto.UINT8
 A = {"as": np.float32(0.05), "az": np.int8(4), "bs": np.float32(0.02), "bz": np.int8(0), "ys": np.float32(0.3)}
 A |= {"yz": np.int8(-3)}

@@ -6,7 +6,7 @@ import onnx
 import onnx.version_converter
 
 from tinycast.errors import ModelError
-from tinycast.model.shapes import inference_error
+from tinycast.model.shapes import INFERENCE_FAILURES, inference_error
 
 OPSET = 21  # the one all models are brought to: the first with INT4 in QuantizeLinear and DequantizeLinear
 OLDEST_READABLE = 13  # importers read any opset from here on
@@ -23,7 +23,7 @@ def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
         return proto
     try:
         inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, data_prop=True)
-    except onnx.shape_inference.InferenceError as error:
+    except INFERENCE_FAILURES as error:
         raise inference_error(error) from None
     try:
         return _convert(inferred, opset)

@@ -55,8 +55,10 @@ def _check(proto: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
         tensor.shape.SetInParent()
     try:
         onnx.checker.check_model(proto)
-    except onnx.checker.ValidationError as error:
+    except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
         what, _, details = str(error).strip().partition("\n")
+        if isinstance(error, UnicodeDecodeError):  # the checker quotes the damaged name
+            what, details = "a name is not UTF-8 text", repr(error.object[:80])
         raise ModelError(
             f"the model breaks the ONNX standard: {what}",
             where=" ".join([str(path), *details.split()]),

@@ -65,7 +65,7 @@ def _read_arrays(path: Path) -> dict[str, Array]:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise UsageError("the sample file does not exist", where=str(path), fix="check the path") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise UsageError(
             "the sample file is no .npz file of numeric arrays",
             where=f"{path}: {error}",

@@ -11,6 +11,9 @@ from tinycast.errors import ModelError, UsageError
 from tinycast.model.ports import static_shape
 from tinycast.model.run import Session
 
+# ValueError: an element type that is none, or (as UnicodeDecodeError) a damaged name in the message.
+INFERENCE_FAILURES = (onnx.shape_inference.InferenceError, ValueError)
+
 
 def fix_input_shapes(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Make the shape of every graph input static, in place.
@@ -62,10 +65,13 @@ def infer_shapes(model: ir.Model) -> None:
 
     (onnx_ir's ShapeInferencePass keeps such contradictions to itself.)
     """
-    proto = ir.serde.serialize_model(model)
+    try:
+        proto = ir.serde.serialize_model(model)
+    except ir.serde.SerdeError as error:
+        raise inference_error(error.__cause__ or error) from None
     try:
         inferred = _inferred(proto, strict=True)
-    except onnx.shape_inference.InferenceError as error:
+    except INFERENCE_FAILURES as error:
         # Strict inference stumbles over the bodies of some of ONNX's own functions: a second opinion decides.
         try:
             Session(model)
@@ -91,7 +97,7 @@ def _take_shapes(model: ir.Model, inferred: ir.Model) -> None:
                 values[name].type = found.type
 
 
-def inference_error(error: Exception) -> ModelError:
+def inference_error(error: BaseException) -> ModelError:
     """What the user reads when ONNX's shape inference fails."""
     return ModelError(
         "the shapes or element types of the model do not fit together",
