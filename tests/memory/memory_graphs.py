@@ -74,6 +74,7 @@ def random_graph(
         writes = [g.value(f"v{number}_{k}", rng.choice(sizes)) for k in range(rng.choice((1, 1, 1, 2)))]
         if rng.random() < 0.1:
             writes.append(rng.choice([v for v in values if v not in reads] or writes))
+        writes = list(dict.fromkeys(writes))
         pairs = [
             (o, i)
             for o in range(len(writes))
@@ -81,9 +82,7 @@ def random_graph(
             if rng.random() < 0.4 and writes[o] not in reads
         ]
         scratch_bytes = rng.choice((0, 0, 0, 48))
-        g.step(
-            f"s{number}", [*reads, weights], list(dict.fromkeys(writes)), scratch_bytes=scratch_bytes, in_place=pairs
-        )
+        g.step(f"s{number}", [*reads, weights], writes, scratch_bytes=scratch_bytes, in_place=pairs)
         values += [w for w in writes if w not in values]
     g.outputs = rng.sample(values, min(len(values), rng.randint(1, 2)))
     return g

@@ -228,6 +228,15 @@ def test_meaningless_steps_are_refused() -> None:
         plan(g)
 
 
+def test_in_place_is_for_an_output_and_an_input() -> None:
+    g = GraphBuilder()
+    out = g.value("out", 16)
+    g.step("a", [g.input("x", 16)], [out], scratch_bytes=16, in_place=[(1, 0)])
+    g.outputs = [out]
+    with pytest.raises(InternalError, match="in_place must pair outputs with inputs"):
+        plan(g)
+
+
 def test_certificate_is_json_and_adds_up() -> None:
     g = GraphBuilder()
     a = g.then("a", [g.input("x", 160)], 320)

@@ -32,8 +32,8 @@ class Buffer:
 class StepUse:
     """What one step does to buffers, by their index in Graph.buffers."""
 
-    creates: tuple[int, ...]  # outputs written first here, and scratch
-    touches: tuple[int, ...]  # all buffers the step uses
+    created_bytes: int  # of the outputs written first here, and scratch
+    mortal: tuple[tuple[int, int], ...]  # (users, size) of all buffers the step uses, but for graph outputs
     in_place: tuple[Pair, ...]  # legal if the input is not needed after this step
 
 
@@ -63,21 +63,25 @@ class Graph:
 
     def cost(self, step: int, done: int) -> tuple[int, int]:
         """Bytes by which `step`, run after the steps in `done`, raises the live bytes: while it runs, and after."""
-        use, buffers = self.steps[step], self.buffers
-        created = sum(buffers[c].size for c in use.creates)
-        freed = sum(buffers[b].size for b in use.touches if self.dies_at(b, step, done))
+        use = self.steps[step]
+        to_come = ~(done | 1 << step)
+        freed = 0
+        for users, size in use.mortal:
+            if not users & to_come:
+                freed += size
         saved = self.saving(self.pairs_at(step, done)) if use.in_place else 0
-        return created - saved, created - freed
+        return use.created_bytes - saved, use.created_bytes - freed
 
     def saving(self, pairs: Sequence[Pair]) -> int:
         """Bytes saved at most by computing in place, each buffer taking part in one pair at most."""
-        weighted = tuple((o, i, min(self.buffers[o].size, self.buffers[i].size)) for o, i in pairs)
-        return sum(w for _, _, w in best_matching(weighted))
+        return sum(bytes_saved for _, _, bytes_saved in self._matching(pairs))
 
     def best_pairs(self, pairs: Sequence[Pair]) -> list[Pair]:
         """A choice of pairs that saves the most bytes."""
-        weighted = tuple((o, i, min(self.buffers[o].size, self.buffers[i].size)) for o, i in pairs)
-        return [(o, i) for o, i, _ in best_matching(weighted)]
+        return [(output, source) for output, source, _ in self._matching(pairs)]
+
+    def _matching(self, pairs: Sequence[Pair]) -> tuple[tuple[int, int, int], ...]:
+        return best_matching(tuple((o, i, min(self.buffers[o].size, self.buffers[i].size)) for o, i in pairs))
 
 
 @lru_cache(maxsize=65536)
@@ -188,13 +192,22 @@ def _step_uses(steps: Sequence[Step], buffers: Sequence[Buffer]) -> tuple[StepUs
         bound = [index_of[a.name] if isinstance(a, Value) and not a.is_constant else None for a in step.arguments]
         touched = tuple(dict.fromkeys(b for b in bound if b is not None))
         created = tuple(b for b in touched if buffers[b].writer == number)
-        uses.append(StepUse(created, touched, _in_place_pairs(step, bound, created)))
+        uses.append(
+            StepUse(
+                created_bytes=sum(buffers[b].size for b in created),
+                mortal=tuple((buffers[b].users, buffers[b].size) for b in touched if not buffers[b].kept),
+                in_place=_in_place_pairs(step, bound, created),
+            )
+        )
     return tuple(uses)
 
 
 def _in_place_pairs(step: Step, bound: Sequence[int | None], created: Sequence[int]) -> tuple[Pair, ...]:
     """Pairs the kernel allows. A buffer passed twice must be allowed in each place it is passed."""
     allowed = set(step.kernel.in_place)
+    roles = [p.role for p in step.kernel.parameters]
+    if any((roles[o], roles[i]) != (Role.OUTPUT, Role.INPUT) for o, i in allowed):
+        raise InternalError(f"{step.kernel.symbol}: in_place must pair outputs with inputs", where=step.name)
     pairs: dict[Pair, None] = {}
     for output_at, input_at in step.kernel.in_place:
         output, source = bound[output_at], bound[input_at]

@@ -24,7 +24,7 @@ from tinycast.memory.liveness import Graph, live_bytes
 EXACT_STEPS = 15
 # Work limits, in steps tried; they replace a clock so that the result is the same on every machine.
 SEARCH_LIMIT = 30_000
-BEAM_LIMIT = 40_000
+BEAM_LIMIT = 100_000
 
 _History = tuple["_History", tuple[int, ...]] | None
 
