@@ -1,0 +1,99 @@
+"""What the commands share: options, and how they write results, remarks and progress."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tinycast.cli.parameters import parse_shape
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+PATH: click.Path = click.Path(path_type=Path)
+_WIDTH_OF_A_FILE = 160  # columns, where stdout is no terminal
+
+
+@dataclass(frozen=True)
+class Output:
+    """Results go to stdout (with --json one object and nothing else), all the rest to stderr."""
+
+    as_json: bool
+    verbose: bool
+
+    def show(self, data: Mapping[str, Any], *renderables: RenderableType) -> None:
+        """Write the result: `data` with --json, else `renderables`."""
+        if self.as_json:
+            print(json.dumps(data, indent=2))
+            return
+        console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE, highlight=False, markup=False)
+        for renderable in renderables:
+            console.print(renderable)
+
+    def remark(self, text: str) -> None:
+        """Say, with -v, what is being done."""
+        if self.verbose:
+            print(text, file=sys.stderr)
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
+        """Yield a function that shows (what is being done, steps done, steps in all) where stderr is a terminal."""
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        console = Console(stderr=True)
+        with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+            task = bar.add_task("")
+            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+def output_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add --json, -v and --debug; the function gets `output`."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Write one JSON object to stdout, all else to stderr.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say what is being done, on stderr.")
+    @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, as_json: bool, verbose: bool, **options: Any) -> None:
+        function(*arguments, output=Output(as_json, verbose), **options)
+
+    return wrapped
+
+
+def model_argument(function: Function) -> Function:
+    return click.argument("model", type=PATH)(function)
+
+
+def target_option(function: Function) -> Function:
+    return click.option("--target", required=True, help="What to compile for: see `tinycast targets`.")(function)
+
+
+def shape_option(function: Function) -> Function:
+    return click.option(
+        "--shape",
+        "shapes",
+        type=parse_shape,
+        metavar="NAME=SIZES",
+        multiple=True,
+        help="Shape of an input with open dimensions, like image=1,3,96,96. May be repeated.",
+    )(function)
+
+
+def float_io_option(function: Function) -> Function:
+    return click.option(
+        "--io",
+        type=click.Choice(["quantized", "float"]),
+        default="quantized",
+        show_default=True,
+        help="Type of the inputs and outputs of a quantized model.",
+    )(function)
+
+
+def force_option(function: Function) -> Function:
+    return click.option("--force", is_flag=True, help="Overwrite what is there.")(function)

@@ -1,0 +1,94 @@
+"""tinycast compile"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tinycast.cli.common import (
+    PATH,
+    Output,
+    float_io_option,
+    force_option,
+    model_argument,
+    output_options,
+    shape_option,
+    target_option,
+)
+from tinycast.cli.parameters import parse_size
+from tinycast.cli.quantize import METHODS
+from tinycast.compress.quantize import Calibration, QuantizeOptions
+from tinycast.errors import UsageError
+from tinycast.package import FORMATS, check_output_folder, choose_format, write_artifact
+from tinycast.pipeline import CompileOptions, compile_file
+from tinycast.report.tables import compiled_lines
+from tinycast.target.load import load_target
+
+
+@click.command("compile")
+@model_argument
+@target_option
+@click.option("-o", "--output-folder", "folder", type=PATH, required=True, help="Folder for the generated files.")
+@click.option("--name", default="", help="Prefix of the generated functions; the file's stem by default.")
+@click.option("--format", "format_name", type=click.Choice(list(FORMATS)), help="c by default; wasm for WebAssembly.")
+@click.option("--quantize", "scheme", type=click.Choice(["int8"]), help="Quantize the model first.")
+@click.option("--calibration", type=PATH, help="Samples (.npz) to quantize with.")
+@click.option("--method", type=click.Choice(METHODS), help="How the range of a quantized activation is chosen.")
+@float_io_option
+@shape_option
+@click.option(
+    "--ram", type=parse_size, metavar="SIZE", help="RAM there is: 64K = 64KiB = 65536 bytes, 64KB = 64000 bytes."
+)
+@click.option("--flash", type=parse_size, metavar="SIZE", help="Flash there is, in the same units.")
+@force_option
+@output_options
+def command(
+    model: Path,
+    target: str,
+    folder: Path,
+    name: str,
+    format_name: str | None,
+    scheme: str | None,
+    calibration: Path | None,
+    method: str | None,
+    io: str,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    ram: int | None,
+    flash: int | None,
+    force: bool,
+    output: Output,
+) -> None:
+    """Compile MODEL for a target: C sources, or a WebAssembly module with its loader.
+
+    The folder is written whole or not at all. With --force a folder that tinycast wrote is replaced.
+    """
+    if (scheme is None) != (calibration is None) or (method is not None and scheme is None):
+        raise UsageError(
+            "--quantize and --calibration go together",
+            where="command line",
+            fix="give both, or neither and no --method",
+        )
+    format_name = choose_format(format_name, load_target(target))
+    check_output_folder(folder, force=force)
+    options = CompileOptions(
+        name=name,
+        format=format_name,
+        float_io=io == "float",
+        shapes=dict(shapes),
+        ram_bytes=ram,
+        flash_bytes=flash,
+        calibration=calibration,
+        quantize=QuantizeOptions(calibration=Calibration(method)) if method else QuantizeOptions(),
+    )
+    with output.progress() as tell:
+        artifact = compile_file(model, target, options, lambda done, total: tell("quantizing", done, total))
+    write_artifact(artifact, folder, force=force)
+    manifest = artifact.manifest
+    keys = ("name", "target", "arena_bytes", "lower_bound_bytes", "weights_bytes", "macs", "notes")
+    data = {
+        **{key: manifest[key] for key in keys},
+        "folder": str(folder),
+        "files": [{"path": path, "bytes": len(content)} for path, content in artifact.files.items()],
+    }
+    output.show(data, *compiled_lines(data))

@@ -1,0 +1,38 @@
+"""Files that commands write beside packages: checked before the work, written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinycast.errors import UsageError
+
+
+def check_output_file(path: Path, *, force: bool) -> None:
+    """Raise UsageError where `path` cannot be written, or exists and `force` is off."""
+    if path.is_dir():
+        raise UsageError("the output is a folder", where=str(path), fix="name a file in it")
+    if path.exists() and not force:
+        raise UsageError("the output file exists", where=str(path), fix="choose another name, or use --force")
+    if not path.resolve().parent.is_dir():
+        raise UsageError("the folder of the output does not exist", where=str(path), fix="make it, or choose another")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an .npz file. Raises UsageError where that fails."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content.getvalue())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UsageError(f"the output cannot be written: {error.strerror}", where=str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+"""The command `tinycast`: finds the command named, and turns every error into a message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+import tinycast
+from tinycast.errors import InternalError, TinycastError
+
+COMMANDS = {
+    "inspect": "Operators, MACs and bytes of a model, and what is unsupported.",
+    "quantize": "Quantize a float model to 8 bits with calibration samples.",
+    "compress": "Prune weights or whole channels of a float model.",
+    "compile": "Compile a model for a target.",
+    "run": "Run a compiled model on samples, here or on an emulated core.",
+    "verify": "Check that targets give the same bytes, close to ONNX Runtime's.",
+    "bench": "Instructions, RAM and flash of a model on a target, by layer.",
+    "targets": "List the targets.",
+    "ops": "List the ONNX operators that can be compiled.",
+}
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+
+
+class Commands(click.Group):
+    """Loads a command's module when it is called: most need TVM or ONNX Runtime, which take seconds to load."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"tinycast.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(tinycast.__version__, prog_name="tinycast")
+def cli() -> None:
+    """Cast an ONNX model into plain C for a microcontroller, or into one WebAssembly file for a browser.
+
+    Exit codes: 0 done; 1 the model cannot be compiled or does not fit; 2 bad usage or unreadable input;
+    3 verification failed; 4 a tool is missing; 70 a bug in tinycast.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code. With `--debug` exceptions pass through."""
+    try:
+        code = cli.main(list(arguments), prog_name="tinycast", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        _tell_json(arguments, error.format_message(), "command line", "see --help", error.exit_code)
+        return error.exit_code
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        known = error if isinstance(error, TinycastError) else _bug(error)
+        print(f"error: {known}", file=sys.stderr)
+        _tell_json(arguments, known.what, known.where, known.fix, known.exit_code)
+        return known.exit_code
+
+
+def main() -> None:
+    """Entry point of the program."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def _bug(error: Exception) -> InternalError:
+    return InternalError(
+        f"a bug in tinycast: {type(error).__name__}: {' '.join(str(error).split())}",
+        fix="report it with the model and the traceback that --debug shows",
+    )
+
+
+def _tell_json(arguments: Sequence[str], what: str, where: str, fix: str, exit_code: int) -> None:
+    if "--json" in arguments:
+        print(json.dumps({"error": {"what": what, "where": where, "fix": fix, "exit_code": exit_code}}, indent=2))
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(_TERMINATED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""tinycast quantize"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tinycast.cli.common import PATH, Output, force_option, model_argument, output_options, shape_option
+from tinycast.cli.files import check_output_file
+from tinycast.compress.quantize import Calibration, QuantizeOptions
+from tinycast.model import save
+from tinycast.pipeline import quantize_file
+
+METHODS = [method.value for method in Calibration]
+
+
+@click.command("quantize")
+@model_argument
+@click.option("-o", "--output-file", "destination", type=PATH, required=True, help="The quantized model (.onnx).")
+@click.option("--calibration", type=PATH, required=True, help="Samples (.npz), one array an input; a hundred do.")
+@click.option("--scheme", type=click.Choice(["int8"]), default="int8", show_default=True, help="Types to quantize to.")
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default=QuantizeOptions().calibration.value,
+    show_default=True,
+    help="How the range of an activation is chosen.",
+)
+@shape_option
+@force_option
+@output_options
+def command(
+    model: Path,
+    destination: Path,
+    calibration: Path,
+    scheme: str,
+    method: str,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    force: bool,
+    output: Output,
+) -> None:
+    """Quantize the float MODEL to 8 bits: weights per output channel, activations by what they are on the samples.
+
+    The result is a standard ONNX model (QuantizeLinear and DequantizeLinear) that ONNX Runtime runs too.
+    """
+    check_output_file(destination, force=force)
+    options = QuantizeOptions(calibration=Calibration(method))
+    with output.progress() as tell:
+        quantized = quantize_file(
+            model, calibration, options, dict(shapes), lambda done, total: tell("quantizing", done, total)
+        )
+    save(quantized, destination)
+    before, after = model.stat().st_size, destination.stat().st_size
+    data = {"model": str(destination), "scheme": scheme, "method": method, "bytes_before": before, "bytes": after}
+    output.show(data, f"{destination}: {before:,} -> {after:,} bytes")

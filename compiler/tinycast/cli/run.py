@@ -1,0 +1,65 @@
+"""tinycast run"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tinycast.cli.common import PATH, Output, force_option, output_options
+from tinycast.cli.files import check_output_file, write_arrays
+from tinycast.execute.inputs import load_inputs
+from tinycast.execute.select import driver_for
+from tinycast.package import read_artifact
+from tinycast.report.tables import run_table
+from tinycast.target.load import load_target
+
+
+@click.command("run")
+@click.argument("folder", metavar="DIR", type=PATH)
+@click.option("--input", "samples", type=PATH, required=True, help="Samples (.npz), one array an input.")
+@click.option("-o", "--output-file", "destination", type=PATH, help="Where to write the outputs (.npz).")
+@click.option("--on", "driver_name", help="What runs it, where there is a choice: see `tinycast targets`.")
+@force_option
+@output_options
+def command(
+    folder: Path, samples: Path, destination: Path | None, driver_name: str | None, force: bool, output: Output
+) -> None:
+    """Build the compiled model in DIR for its target and run it on every sample.
+
+    The samples lie on axis 0 of one array an input, named as the ONNX model names it. A quantized input takes its own
+    integers, or real numbers. The outputs are written as the model gives them: integers, where it is quantized.
+    """
+    if destination is not None:
+        check_output_file(destination, force=force)
+    artifact = read_artifact(folder)
+    manifest = artifact.manifest
+    inputs = load_inputs(samples, manifest)
+    driver = driver_for(load_target(manifest["target"]), driver_name)
+    count = len(next(iter(inputs.values())))
+    output.remark(f"running {count} samples on {driver.name}")
+    measured = driver.run(artifact.files, manifest, inputs)
+    if destination is not None:
+        write_arrays(destination, measured.outputs)
+    data = {
+        "name": manifest["name"],
+        "target": manifest["target"],
+        "driver": driver.name,
+        "samples": count,
+        "outputs": [
+            {
+                "name": port["name"],
+                "shape": list(measured.outputs[port["name"]].shape),
+                "dtype": port["dtype"],
+                "scale": port["scale"],
+                "zero_point": port["zero_point"],
+                "minimum": measured.outputs[port["name"]].min().item(),
+                "maximum": measured.outputs[port["name"]].max().item(),
+            }
+            for port in manifest["outputs"]
+        ],
+        "instructions": measured.instructions,
+        "stack_bytes": measured.stack_bytes,
+        "output_file": None if destination is None else str(destination),
+    }
+    output.show(data, *run_table(data))

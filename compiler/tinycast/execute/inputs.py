@@ -1,0 +1,66 @@
+"""Inputs of a compiled model: from a file or random, floats quantized as the manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinycast.ir.types import Array
+from tinycast.model.ports import TensorInfo
+from tinycast.model.samples import fit_samples, read_arrays
+
+_SEED = 1
+_LARGEST_RANDOM_INDEX = 8  # integers without a scale are often indices or lengths
+
+
+def load_inputs(path: Path, manifest: Mapping[str, Any]) -> dict[str, Array]:
+    """Read samples for the inputs of a manifest from an .npz file: see `tinycast.model.load_samples`.
+
+    An input with a scale takes its own integers or real numbers, which are quantized. Raises UsageError.
+    """
+    arrays = read_arrays(path)
+    expected = []
+    for port in manifest["inputs"]:
+        is_real = port["scale"] is not None and port["name"] in arrays and arrays[port["name"]].dtype.kind == "f"
+        dtype = np.dtype("float32" if is_real else port["dtype"])
+        expected.append(TensorInfo(port["name"], tuple(port["shape"]), dtype))
+    samples = fit_samples(arrays, expected, path)
+    return {port["name"]: to_port(samples[port["name"]], port) for port in manifest["inputs"]}
+
+
+def random_inputs(manifest: Mapping[str, Any], count: int) -> dict[str, Array]:
+    """`count` samples, the same ones each time: all values of a quantized input, normal ones of a float input."""
+    random = np.random.default_rng(_SEED)
+    samples: dict[str, Array] = {}
+    for port in manifest["inputs"]:
+        shape, dtype = port["shape"], np.dtype(port["dtype"])
+        shape = (count, *(shape[1:] if shape and shape[0] == 1 else shape))
+        if dtype.kind == "f":
+            samples[port["name"]] = random.standard_normal(shape).astype(dtype)
+        elif port["scale"] is not None:
+            limits = np.iinfo(dtype)
+            samples[port["name"]] = random.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+        else:
+            highest = 2 if dtype.kind == "b" else _LARGEST_RANDOM_INDEX
+            samples[port["name"]] = random.integers(0, highest, shape).astype(dtype)
+    return samples
+
+
+def to_port(array: Array, port: Mapping[str, Any]) -> Array:
+    """Real numbers as the port's integers, rounded half to even (ONNX QuantizeLinear); others as they are."""
+    dtype = np.dtype(port["dtype"])
+    if port["scale"] is None or array.dtype.kind != "f":
+        return array
+    limits = np.iinfo(dtype)
+    steps = np.rint(array / np.float32(port["scale"])) + port["zero_point"]
+    return np.clip(steps, limits.min, limits.max).astype(dtype)
+
+
+def to_real(array: Array, port: Mapping[str, Any]) -> Array:
+    """A port's integers as the real numbers they stand for (ONNX DequantizeLinear); others as they are."""
+    if port["scale"] is None or array.dtype.kind == "f":
+        return array
+    return (array.astype(np.int32) - port["zero_point"]).astype(np.float32) * np.float32(port["scale"])
