@@ -261,5 +261,5 @@ def test_large_graph_is_planned_within_seconds(steps: int, window: int) -> None:
     g = random_graph(random.Random(1), steps, window=window)
     begin = time.process_time()
     p = plan(g)
-    assert time.process_time() - begin < 6  # about 2 s on an idle machine
+    assert time.process_time() - begin < 6  # 1 to 2 s; the margin is for a slow machine
     assert p.arena_bytes <= 1.3 * p.lower_bound_bytes
