@@ -6,7 +6,8 @@ model.onnx -> load -> simplify -> [quantize] -> typed operators -> integers -> N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,19 +15,23 @@ import numpy as np
 import onnx_ir
 
 from tinycast.artifact import Artifact
+from tinycast.compress.quantize import QuantizeOptions, quantize
 from tinycast.emit import c_identifier, emit_c, emit_wasm, finish_wasm, wasm_package
 from tinycast.errors import FitError, ModelError
 from tinycast.ir.graph import Program, interpret
 from tinycast.ir.kernel import Compiled, Golden, MemoryPlan, Port, Step
 from tinycast.ir.types import Array, DType, Value
 from tinycast.memory import plan_memory
-from tinycast.model import load, sha256, simplify
+from tinycast.model import load, load_samples, sha256, simplify
+from tinycast.model.files import to_bytes
 from tinycast.package import package
 from tinycast.program.lower import to_groups, to_integers
 from tinycast.schedule.kernel import make_step
 from tinycast.target.load import load_target
 from tinycast.target.types import Platform, Target
 from tinycast.toolchain.wasm import build_wasm
+
+Progress = Callable[[int, int], None]  # (steps done, steps in all)
 
 
 @dataclass(frozen=True)
@@ -39,22 +44,43 @@ class CompileOptions:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ram_bytes: int | None = None
     flash_bytes: int | None = None
+    calibration: Path | None = None  # samples to quantize the model with first
+    quantize: QuantizeOptions = field(default_factory=QuantizeOptions)
 
 
-def compile_file(path: Path, target: str, options: CompileOptions | None = None) -> Artifact:
+def compile_file(
+    path: Path, target: str, options: CompileOptions | None = None, progress: Progress | None = None
+) -> Artifact:
     """Compile an ONNX file for a target: the files of the package, in memory.
 
-    Raises UsageError for what cannot be read, ModelError for what cannot be compiled (all reasons at
-    once), FitError for what is too large, ToolMissingError where a WASM linker is missing.
+    `progress` is that of quantizing. Raises UsageError for what cannot be read, ModelError for what cannot be
+    compiled (all reasons at once), FitError for what is too large, ToolMissingError where a WASM linker is missing.
     """
     options = options or CompileOptions()
     core = load_target(target)
-    model = load(path, options.shapes)
+    if options.calibration is None:
+        model, digest = load(path, options.shapes), sha256(path)
+    else:
+        model = quantize_file(path, options.calibration, options.quantize, options.shapes, progress)
+        digest = hashlib.sha256(to_bytes(model)).hexdigest()
     simplify(model)
     name = c_identifier(options.name or path.stem)
-    compiled = compile_model(model, core, name, sha256(path), float_io=options.float_io)
+    compiled = compile_model(model, core, name, digest, float_io=options.float_io)
     check_fit(compiled, options)
     return build(compiled, options.format)
+
+
+def quantize_file(
+    path: Path,
+    calibration: Path,
+    options: QuantizeOptions,
+    shapes: Mapping[str, tuple[int, ...]],
+    progress: Progress | None = None,
+) -> onnx_ir.Model:
+    """The ONNX model in QDQ form; `calibration` is an .npz of samples. Raises UsageError and ModelError."""
+    model = load(path, shapes)
+    simplify(model)
+    return quantize(model, load_samples(calibration, model), options, progress)
 
 
 def compile_model(
@@ -64,7 +90,8 @@ def compile_model(
     check_finite(model)
     program = to_integers(model, name, keep_float_io=float_io)
     golden = golden_run(program)
-    inputs, outputs = ports(program.inputs), ports(program.outputs)
+    inputs = ports(program.inputs, model.graph.inputs)
+    outputs = ports(program.outputs, model.graph.outputs)
     groups = to_groups(program)
     program.inputs, program.outputs = list(program.inputs), list(program.outputs)
     steps = [make_step(g.calls, g.anchor, target, f"{g.kind}_{i}") for i, g in enumerate(groups)]
@@ -92,8 +119,10 @@ def build(compiled: Compiled, package_format: str) -> Artifact:
     return package(wasm_package(finish_wasm(source, build_wasm(source.files, compiled.name, target))), "wasm", target)
 
 
-def ports(values: list[Value]) -> list[Port]:
-    return [Port(v, v.name, v.dtype, v.shape, v.quant) for v in values]
+def ports(values: Sequence[Value], declared: Sequence[onnx_ir.Value]) -> list[Port]:
+    """What the API shows: the compiled values under the names that the model gives them."""
+    pairs = zip(values, declared, strict=True)
+    return [Port(value, str(onnx.name), value.dtype, value.shape, value.quant) for value, onnx in pairs]
 
 
 def golden_run(program: Program) -> Golden:

@@ -37,9 +37,7 @@ from tinycast.target.load import load_target
 @click.option("--method", type=click.Choice(METHODS), help="How the range of a quantized activation is chosen.")
 @float_io_option
 @shape_option
-@click.option(
-    "--ram", type=parse_size, metavar="SIZE", help="RAM there is: 64K = 64KiB = 65536 bytes, 64KB = 64000 bytes."
-)
+@click.option("--ram", type=parse_size, metavar="SIZE", help="RAM there is: 64K or 64KiB is 65536 bytes, 64KB 64000.")
 @click.option("--flash", type=parse_size, metavar="SIZE", help="Flash there is, in the same units.")
 @force_option
 @output_options

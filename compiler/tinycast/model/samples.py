@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,14 @@ def load_samples(path: str | os.PathLike[str], model: ir.Model) -> dict[str, Arr
     of 1 where the input has one, in front of the input's shape where it has none. Arrays that the model does
     not name are left aside. Raises UsageError for a file or an array that does not fit.
     """
+    return fit_samples(read_arrays(path), inputs_of(model), path)
+
+
+def fit_samples(
+    arrays: Mapping[str, Array], expected: Sequence[TensorInfo], path: str | os.PathLike[str]
+) -> dict[str, Array]:
+    """Give the expected inputs out of the arrays of the file `path`, checked and in their types: see `load_samples`."""
     path = Path(path)
-    arrays = _read_arrays(path)
-    expected = inputs_of(model)
     missing = [info.name for info in expected if info.name not in arrays]
     if missing:
         fix = "name each array as the model names its input"
@@ -56,7 +61,9 @@ def sample_at(samples: Mapping[str, Array], index: int, model: ir.Model) -> dict
     return {info.name: take_sample(samples[info.name], index, len(info.shape)) for info in inputs_of(model)}
 
 
-def _read_arrays(path: Path) -> dict[str, Array]:
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Read all arrays of an .npz file. Raises UsageError where it is none."""
+    path = Path(path)
     try:
         file = np.load(path, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):

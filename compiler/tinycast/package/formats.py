@@ -50,11 +50,18 @@ FORMATS = {
 }
 
 
-def package(artifact: Artifact, name: str, target: Target) -> Artifact:
-    """Return `artifact` as the format `name` wants it; UsageError if `target` has no such format."""
+def choose_format(name: str | None, target: Target) -> str:
+    """Return `name`, or the format usual for `target`; UsageError if `target` has no such format."""
     suitable = [key for key, entry in FORMATS.items() if target.platform in entry.platforms]
+    if name is None:
+        return suitable[0]
     if name not in suitable:
         raise UsageError(
             f"there is no format {name!r} for {target.name}", where="--format", fix=f"use {' or '.join(suitable)}"
         )
-    return FORMATS[name].add(artifact)
+    return name
+
+
+def package(artifact: Artifact, name: str, target: Target) -> Artifact:
+    """Return `artifact` as the format `name` wants it; UsageError if `target` has no such format."""
+    return FORMATS[choose_format(name, target)].add(artifact)

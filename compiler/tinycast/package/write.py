@@ -21,7 +21,7 @@ def write_artifact(artifact: Artifact, directory: Path, *, force: bool = False) 
     but an artifact that tinycast wrote), or cannot be written.
     """
     directory = directory.resolve()
-    _check_replaceable(directory, force)
+    check_output_folder(directory, force=force)
     try:
         made = _make_parents(directory.parent)
         try:
@@ -66,7 +66,8 @@ def _find_report(directory: Path) -> tuple[dict[str, object], list[str]] | None:
     return None
 
 
-def _check_replaceable(directory: Path, force: bool) -> None:
+def check_output_folder(directory: Path, *, force: bool = False) -> None:
+    """Raise UsageError if `directory` exists (with `force`: if it holds anything but an artifact of tinycast)."""
     if not directory.exists():
         return
     if not force:

@@ -27,7 +27,7 @@ def cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, list | tuple):
-        return "×".join(map(str, value)) or "scalar"
+        return "x".join(map(str, value)) or "scalar"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
