@@ -2,12 +2,11 @@
 #ifndef TINYCAST_HARNESS_H
 #define TINYCAST_HARNESS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-void tc_open(void);                                  /* inputs.bin for reading, outputs.bin for writing */
-bool tc_read(void *destination, size_t bytes);       /* false at the end of the inputs */
+void tc_open(void); /* inputs.bin for reading, outputs.bin for writing */
+void tc_read(void *destination, size_t bytes);
 void tc_write(const void *source, size_t bytes);
 __attribute__((noreturn)) void tc_exit(const char *error); /* NULL: all went well */
 

@@ -16,9 +16,11 @@ void tc_open(void)
     }
 }
 
-bool tc_read(void *destination, size_t bytes)
+void tc_read(void *destination, size_t bytes)
 {
-    return fread(destination, 1, bytes, inputs) == bytes;
+    if (fread(destination, 1, bytes, inputs) != bytes) {
+        tc_exit("cannot read inputs.bin");
+    }
 }
 
 void tc_write(const void *source, size_t bytes)

@@ -1,4 +1,5 @@
-// Runs model.wasm on every sample of inputs.bin, in the working directory; ports.json has the bytes of each port.
+// Runs model.wasm on every sample of inputs.bin, in the working directory; ports.json has the number
+// of samples and the bytes of each port.
 import { readFileSync, writeFileSync } from "node:fs";
 
 const ports = JSON.parse(readFileSync("ports.json", "utf8"));
@@ -10,7 +11,8 @@ const outputs = [];
 if (exports.init() !== 0) {
   throw new Error("init failed");
 }
-for (let position = 0; position < inputs.length; ) {
+let position = 0;
+for (let sample = 0; sample < ports.samples; sample++) {
   ports.inputs.forEach((bytes, index) => {
     const source = inputs.subarray(position, position + bytes);
     new Uint8Array(exports.memory.buffer, exports[`input_${index}`](), bytes).set(source);

@@ -12,7 +12,7 @@ from typing import Any
 from tinycast.errors import ToolMissingError
 from tinycast.execute.bare import STACK_FIELD_BYTES
 from tinycast.execute.build import build_harness
-from tinycast.execute.samples import join_samples, split_samples
+from tinycast.execute.samples import inputs_file, join_samples, split_samples
 from tinycast.execute.types import ExecutionError, Measurement
 from tinycast.ir.types import Array
 from tinycast.target.types import Target
@@ -57,7 +57,7 @@ class HostDriver:
             folder = Path(temporary)
             flags = _SANITIZERS if self.sanitize else ()
             program = build_harness(files, manifest, compiler, folder, io=["io_stdio.c"], flags=flags)
-            (folder / "inputs.bin").write_bytes(b"".join(part for sample in samples for part in sample))
+            (folder / "inputs.bin").write_bytes(inputs_file(samples))
             run_program([str(program)], folder, self.timeout_seconds)
             raw = (folder / "outputs.bin").read_bytes()
         return Measurement(join_samples(manifest, raw[:-STACK_FIELD_BYTES], len(samples)))

@@ -18,7 +18,7 @@ from tinycast.execute.bare import counts_to_measurement
 from tinycast.execute.build import build_bare, measure_firmware
 from tinycast.execute.elf import read_elf
 from tinycast.execute.host import run_program
-from tinycast.execute.samples import split_samples
+from tinycast.execute.samples import inputs_file, split_samples
 from tinycast.execute.types import Measurement
 from tinycast.ir.types import Array
 from tinycast.resources import resource_dir
@@ -65,7 +65,7 @@ class QemuDriver:
             markers = read_elf(program).markers()
             lines = "".join(f"{address:x} {identifier}\n" for address, identifier in markers)
             (folder / "markers.txt").write_text(lines, encoding="ascii")
-            (folder / "inputs.bin").write_bytes(b"".join(part for sample in samples for part in sample))
+            (folder / "inputs.bin").write_bytes(inputs_file(samples))
             command = [
                 *(emulator, *self.target.qemu[1:], *_MACHINE_FLAGS),
                 *("-semihosting-config", "enable=on,target=native"),

@@ -16,7 +16,8 @@ def split_samples(manifest: Mapping[str, Any], inputs: Mapping[str, Array]) -> l
     """Return the bytes of every input of every sample: result[sample][input].
 
     Each array has the manifest's dtype, and its samples on axis 0, in place of a batch dimension of 1 or in
-    front of the shape. Raises UsageError for a missing, unknown or misshapen array, or no sample at all.
+    front of the shape. A model without inputs has one sample. Raises UsageError for a missing, unknown or
+    misshapen array, or no sample at all.
     """
     names = [port["name"] for port in manifest["inputs"]]
     if set(inputs) != set(names):
@@ -31,10 +32,17 @@ def split_samples(manifest: Mapping[str, Any], inputs: Mapping[str, Array]) -> l
             expected = ", ".join(str(size) for size in ("samples", *shape))
             raise UsageError(f"expected shape ({expected}), got {array.shape}", where=where, fix="reshape the array")
         columns.append([sample.astype(dtype.newbyteorder("<")).tobytes() for sample in array])
+    if not columns:  # a model of constants
+        return [[]]
     counts = {len(column) for column in columns}
     if len(counts) != 1 or counts == {0}:
         raise UsageError(f"the inputs have {sorted(counts)} samples", fix="give each input the same number, at least 1")
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def inputs_file(samples: list[list[bytes]]) -> bytes:
+    """Return what the harness reads: the number of samples (uint32), then the inputs of each."""
+    return len(samples).to_bytes(4, "little") + b"".join(part for sample in samples for part in sample)
 
 
 def join_samples(manifest: Mapping[str, Any], raw: bytes, count: int) -> dict[str, Array]:

@@ -16,7 +16,7 @@ from tinycast.execute.bare import counts_to_measurement
 from tinycast.execute.build import build_bare, measure_firmware
 from tinycast.execute.elf import MARKER_BEGIN, Elf, read_elf
 from tinycast.execute.elf_check import count_thumb_instructions
-from tinycast.execute.samples import split_samples
+from tinycast.execute.samples import inputs_file, split_samples
 from tinycast.execute.types import ExecutionError, Measurement
 from tinycast.ir.types import Array
 from tinycast.target.types import Target
@@ -59,7 +59,8 @@ class UnicornDriver:
         with tempfile.TemporaryDirectory() as temporary:
             program = build_bare(files, manifest, self.target, compiler, Path(temporary), profile=profile)
             machine = _Machine(self.target, read_elf(program), self.timeout_seconds)
-        raw = machine.run([part for sample in samples for part in sample], len(manifest["inputs"]))
+        feed = inputs_file(samples)
+        raw = machine.run(feed, len(feed) - sum(len(part) for part in samples[-1]))
         sizes = measure_firmware(files, manifest, self.target, compiler)
         return counts_to_measurement(manifest, raw, len(samples), machine.counts, sizes)
 
@@ -94,27 +95,24 @@ class _Machine:
         self._hook_block, self._hook_code = unicorn.UC_HOOK_BLOCK, unicorn.UC_HOOK_CODE
         self._error: type[Exception] = unicorn.UcError
 
-    def run(self, inputs: list[bytes], inputs_per_sample: int) -> bytes:
-        """Feed `inputs` to the harness's reads one by one; return all it wrote."""
+    def run(self, inputs: bytes, last_sample: int) -> bytes:
+        """Feed `inputs` to the harness and return what it wrote; count from the read of byte `last_sample` on."""
         core, registers = self._core, self._registers
         stack, address = struct.unpack("<II", core.mem_read(self.target.flash_origin, 8))
         core.reg_write(registers.UC_ARM_REG_SP, stack)
-        outputs, messages, position = bytearray(), "", 0
+        outputs, messages, position, is_counting = bytearray(), "", 0, False
         trap = self.elf.address("tc_semihosting_trap")
         while True:
             self._run_until(address, trap)
             operation = core.reg_read(registers.UC_ARM_REG_R0)
             argument = core.reg_read(registers.UC_ARM_REG_R1)
-            result = 0
             if operation == _SYS_READ:
                 _, pointer, size = self._words(argument)
-                if position == len(inputs):
-                    result = size
-                else:
-                    if position == len(inputs) - inputs_per_sample:
-                        self._start_counting()
-                    core.mem_write(pointer, inputs[position])
-                    position += 1
+                core.mem_write(pointer, inputs[position : position + size])
+                position += size
+                if not is_counting and (position > last_sample or position == len(inputs)):
+                    self._start_counting()
+                    is_counting = True
             elif operation == _SYS_WRITE:
                 _, pointer, size = self._words(argument)
                 outputs += core.mem_read(pointer, size)
@@ -128,7 +126,7 @@ class _Machine:
                 )
             elif operation not in (_SYS_OPEN, _SYS_CLOSE):
                 raise ExecutionError(f"unknown semihosting call {operation:#x}", fix="report this as a bug of tinycast")
-            core.reg_write(registers.UC_ARM_REG_R0, result)
+            core.reg_write(registers.UC_ARM_REG_R0, 0)
             address = trap + _BREAKPOINT_BYTES
 
     def _run_until(self, address: int, stop: int) -> None:

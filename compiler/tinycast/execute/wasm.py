@@ -129,7 +129,7 @@ class NodeDriver:
             (folder / "model.wasm").write_bytes(module_bytes(files, manifest, self.target))
             (folder / "inputs.bin").write_bytes(b"".join(part for sample in samples for part in sample))
             ports = {side: [port["bytes"] for port in manifest[side]] for side in ("inputs", "outputs")}
-            (folder / "ports.json").write_text(json.dumps(ports), encoding="ascii")
+            (folder / "ports.json").write_text(json.dumps({"samples": len(samples), **ports}), encoding="ascii")
             run_program([node, str(script)], folder, self.timeout_seconds)
             raw = (folder / "outputs.bin").read_bytes()
         return Measurement(join_samples(manifest, raw, len(samples)))
