@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tinycast.compress.layerwise import AnyArray, Layer, collect, prunable_layers
 from tinycast.compress.prune.channel_choice import Channel, choose_by_cost, choose_by_magnitude, measure_consumers
 from tinycast.compress.prune.least_squares import damp, solve_masked
-from tinycast.compress.prune.options import ChannelOptions, Progress, Pruned, no_progress
+from tinycast.compress.prune.options import ChannelOptions, Progress, Pruned
 from tinycast.compress.prune.refit import channel_axis, refit_targets
 from tinycast.compress.prune.report import report_layers, require_layers
 from tinycast.compress.prune.tie_rules import tie_model
@@ -25,7 +25,7 @@ def prune_channels(
     model: ir.Model,
     samples: Mapping[str, AnyArray],
     options: ChannelOptions,
-    progress: Progress = no_progress,
+    progress: Progress | None = None,
 ) -> Pruned:
     """Remove channels from the model's tensors; the model given stays as it is, and so do inputs and outputs.
 
@@ -37,17 +37,18 @@ def prune_channels(
 
     Samples lie on axis 0. Raises ModelError where no channel can be removed.
     """
+    progress = progress or (lambda done, total: None)
     pruned = model.clone()
     layers = prunable_layers(pruned)
     require_layers(layers, model)
     groups = tie_model(pruned).groups()
     steps = 2 * len(layers)
     if options.reconstruct:
-        consumers = measure_consumers(model, pruned, samples, lambda done: progress("weighing", done, steps))
+        consumers = measure_consumers(model, pruned, samples, lambda done: progress(done, steps))
         chosen = [choose_by_cost(group, _count_to_remove(len(group), options), consumers) for group in groups]
     else:
         chosen = [choose_by_magnitude(group, _count_to_remove(len(group), options), layers) for group in groups]
-    removal = _removal(channel for channels in chosen for channel in channels)
+    removal = positions_by_axis(channel for channels in chosen for channel in channels)
     if not removal:
         raise ModelError(
             "no channel can be removed",
@@ -59,11 +60,11 @@ def prune_channels(
     remove(pruned, removal)
     if options.reconstruct:
         for index, (layer, inputs, targets) in enumerate(refit_targets(model, pruned, samples, kept)):
-            progress("refitting", len(layers) + index, steps)
+            progress(len(layers) + index, steps)
             prior = layer.matrix()
             damped = damp(collect(layer, inputs, targets), prior)
             layer.set_matrix(solve_masked(damped, np.ones(prior.shape, dtype=bool)))
-    progress("pruned", steps, steps)
+    progress(steps, steps)
     return Pruned(pruned, report_layers(model, pruned, whole))
 
 
@@ -99,7 +100,8 @@ def _set_target_shape(graph: ir.Graph, node: ir.Node) -> None:
     node.attributes.pop("allowzero", None)
 
 
-def _removal(channels: Iterable[Channel]) -> dict[ir.Value, dict[int, set[int]]]:
+def positions_by_axis(channels: Iterable[Channel]) -> dict[ir.Value, dict[int, set[int]]]:
+    """All positions of the channels, as `remove` takes them."""
     removal: dict[ir.Value, dict[int, set[int]]] = {}
     for channel in channels:
         for value, axis, index in channel:

@@ -12,13 +12,8 @@ import onnx_ir as ir
 
 from tinycast.errors import UsageError
 
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, steps done, steps in all)."""
-
-
-def no_progress(what: str, done: int, total: int) -> None:
-    """For callers that do not want to know."""
-
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all), the last time with both equal."""
 
 FORMS = "0.5, weights:0.5, layer:0.5, 2:4 or channels:0.3"
 

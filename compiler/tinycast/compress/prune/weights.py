@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tinycast.compress.layerwise import AnyArray, FloatArray, Layer, collect, layer_inputs, prunable_layers
 from tinycast.compress.prune.least_squares import damp, output_energy, removal_costs, solve_masked
-from tinycast.compress.prune.options import Progress, Pruned, PruneOptions, Scope, no_progress
+from tinycast.compress.prune.options import Progress, Pruned, PruneOptions, Scope
 from tinycast.compress.prune.refit import refit_targets
 from tinycast.compress.prune.report import report_layers, require_layers
 
@@ -21,7 +21,7 @@ def prune_weights(
     model: ir.Model,
     samples: Mapping[str, AnyArray],
     options: PruneOptions,
-    progress: Progress = no_progress,
+    progress: Progress | None = None,
 ) -> Pruned:
     """Set weights of Conv, Gemm and MatMul to zero; the model given stays as it is.
 
@@ -33,6 +33,7 @@ def prune_weights(
     Exactly round(fraction * weights) weights go, in all or in each layer; fewer stay non-zero where some were
     zero among the best already. Samples lie on axis 0. Raises ModelError for a model without such layers.
     """
+    progress = progress or (lambda done, total: None)
     pruned = model.clone()
     layers = prunable_layers(pruned)
     require_layers(layers, model)
@@ -40,7 +41,7 @@ def prune_weights(
     costs = [_magnitudes(layer) for layer in layers]
     if options.reconstruct and options.scope is Scope.GLOBAL and options.n_m is None:
         for index, (layer, inputs, targets) in enumerate(layer_inputs(model, pruned, samples)):
-            progress("weighing", index, steps)
+            progress(index, steps)
             prior = layer.matrix()
             statistics = collect(layer, inputs, targets)
             energy = output_energy(statistics, prior, layer.takes_bias)
@@ -52,12 +53,12 @@ def prune_weights(
             layer.set_matrix(np.where(mask, layer.matrix(), 0.0))
     else:
         for index, (layer, inputs, targets) in enumerate(refit_targets(model, pruned, samples)):
-            progress("refitting", len(layers) + index, steps)
+            progress(len(layers) + index, steps)
             # The order of removal is found anew: the inputs changed since the budget was shared out.
             damped = damp(collect(layer, inputs, targets), layer.matrix())
             mask = _mask(layer, removal_costs(damped, _weights(layer)), counts[index], options)
             layer.set_matrix(solve_masked(damped, mask))
-    progress("pruned", steps, steps)
+    progress(steps, steps)
     return Pruned(pruned, report_layers(model, pruned))
 
 
