@@ -41,7 +41,8 @@ def test_rows_times_matrix_are_the_outputs(case: str) -> None:
     (layer,) = prunable_layers(model)
     y = outputs(model, samples)[0]
     channels_last = np.moveaxis(y, 1, -1) if layer.node.op_type == "Conv" else y
-    computed = input_rows(layer, samples["x"]) @ np.swapaxes(layer.matrix(), 1, 2)
+    rows = np.arange(channels_last.size // channels_last.shape[-1])
+    computed = input_rows(layer, samples["x"], rows) @ np.swapaxes(layer.matrix(), 1, 2)
     computed = np.moveaxis(computed, 0, 1).reshape(channels_last.shape)
     np.testing.assert_allclose(computed, channels_last, atol=1e-5)
 
@@ -101,3 +102,14 @@ def test_only_constant_float_weights_make_a_layer() -> None:
         w=(4, 4),
     )
     assert prunable_layers(model) == []
+
+
+def test_fewer_rows_scale_the_statistics() -> None:
+    model = convolutional()
+    ((layer, inputs, targets), *_) = list(layer_inputs(model, model.clone(), samples_of(model, 60)))
+    every = collect(layer, inputs, targets)
+    some = collect(layer, inputs, targets, rows_per_unknown=100)
+    assert every.rows == 60 * 12 * 12
+    assert some.rows == 100 * every.gram.shape[1] < every.rows
+    np.testing.assert_allclose(some.gram / some.rows, every.gram / every.rows, atol=0.1)
+    np.testing.assert_array_equal(some.gram, collect(layer, inputs, targets, rows_per_unknown=100).gram)

@@ -197,42 +197,46 @@ def layer_inputs(
         yield layer, np.concatenate(inputs), np.concatenate(targets)
 
 
-def collect(layer: Layer, compressed_inputs: AnyArray, target_outputs: AnyArray) -> LayerStatistics:
-    """Sum the second moments of inputs (N, C, ...) and targets (N, M, ...) over samples and positions."""
-    conv = layer.node.op_type == "Conv"
-    row_bytes = 8 * math.prod(target_outputs.shape[2 if conv else 1 :]) * layer.matrix().shape[2] * layer.groups
-    step = max(1, _PATCH_BYTES // max(1, row_bytes))
-    gram: FloatArray | None = None
-    cross: FloatArray | None = None
-    rows = 0
-    for start in range(0, len(compressed_inputs), step):
-        x = input_rows(layer, compressed_inputs[start : start + step])
-        y = target_outputs[start : start + step].astype(np.float64)
-        if conv:
-            y = np.moveaxis(y, 1, -1)
-        y = np.moveaxis(y.reshape(x.shape[1], layer.groups, -1), 1, 0)
-        xt = np.swapaxes(x, 1, 2)
-        gram = xt @ x if gram is None else gram + xt @ x
-        cross = xt @ y if cross is None else cross + xt @ y
-        rows += x.shape[1]
-    assert gram is not None
-    assert cross is not None
-    return LayerStatistics(gram, cross, rows)
+def collect(
+    layer: Layer, compressed_inputs: AnyArray, target_outputs: AnyArray, rows_per_unknown: int | None = None
+) -> LayerStatistics:
+    """Sum the second moments of inputs (N, C, ...) and targets (N, M, ...) over samples and positions.
+
+    `rows_per_unknown` bounds the work: at most so many rows for each of the K, drawn evenly (always the same).
+    """
+    convolution = layer.node.op_type == "Conv"
+    channels_last = np.moveaxis(target_outputs, 1, -1) if convolution else target_outputs
+    outputs = channels_last.reshape(-1, channels_last.shape[-1])
+    size = layer.matrix().shape[2]
+    rows = np.arange(len(outputs))
+    if rows_per_unknown is not None and rows_per_unknown * size < len(rows):
+        rows = np.sort(np.random.default_rng(0).choice(rows, rows_per_unknown * size, replace=False))
+    gram = np.zeros((layer.groups, size, size))
+    cross = np.zeros((layer.groups, size, outputs.shape[1] // layer.groups))
+    for chunk in np.array_split(rows, -(-rows.size * layer.groups * size * 8 // _PATCH_BYTES)):
+        x = input_rows(layer, compressed_inputs, chunk)
+        y = outputs[chunk].astype(np.float64).reshape(len(chunk), layer.groups, -1)
+        transposed = np.swapaxes(x, 1, 2)
+        gram += transposed @ x
+        cross += transposed @ np.moveaxis(y, 1, 0)
+    return LayerStatistics(gram, cross, len(rows))
 
 
-def input_rows(layer: Layer, inputs: AnyArray) -> FloatArray:
-    """What each output is the dot product with: (G, rows, K), rows = samples times positions (im2col)."""
+def input_rows(layer: Layer, inputs: AnyArray, rows: NDArray[np.int64]) -> FloatArray:
+    """What each output is the dot product with (im2col): (G, rows, K).
+
+    `rows` picks from all samples and positions, counted samples first.
+    """
     groups = layer.groups
     if layer.node.op_type == "Conv":
         patches = _patches(layer, inputs)
-        samples, channels, *rest = patches.shape
-        rank = len(rest) // 2
-        grouped = patches.reshape(samples, groups, channels // groups, *rest)
-        order = (1, 0, *range(3, 3 + rank), 2, *range(3 + rank, 3 + 2 * rank))
-        positions = samples * math.prod(rest[:rank])
-        x = grouped.transpose(order).reshape(groups, positions, -1).astype(np.float64)
+        positions = (len(patches), *patches.shape[2 : 2 + (patches.ndim - 2) // 2])
+        sample, *place = np.unravel_index(rows, positions)
+        index: tuple[Any, ...] = (sample, slice(None), *place)
+        picked = patches[index].astype(np.float64)
+        x: FloatArray = np.moveaxis(picked.reshape(len(rows), groups, -1), 1, 0)
     else:
-        x = inputs.reshape(1, -1, inputs.shape[-1]).astype(np.float64)
+        x = inputs.reshape(1, -1, inputs.shape[-1])[:, rows].astype(np.float64)
     if layer.takes_bias:
         x = np.concatenate([x, np.ones((*x.shape[:2], 1))], axis=2)
     return x
