@@ -91,13 +91,17 @@ def remove(model: ir.Model, removal: Removal) -> None:
 
 
 def _set_target_shape(graph: ir.Graph, node: ir.Node) -> None:
-    output = node.outputs[0]
+    """Name the new shape in a constant of the node's own: others may share the old one."""
+    output, old = node.outputs[0], node.inputs[1]
     assert output.shape is not None
-    name = f"{output.name}_shape"
+    assert old is not None
+    name = f"{old.name}_of_{output.name}"
     shape = ir.val(name, const_value=ir.tensor(np.array(output.shape.numpy(), dtype=np.int64), name=name))
     graph.register_initializer(shape)
     node.replace_input_with(1, shape)
     node.attributes.pop("allowzero", None)
+    if not old.uses():
+        del graph.initializers[old.name or ""]
 
 
 def positions_by_axis(channels: Iterable[Channel]) -> dict[ir.Value, dict[int, set[int]]]:
