@@ -13,6 +13,8 @@ class TinycastError(Exception):
     """
 
     exit_code: ClassVar[int] = 70
+    # Where one error lists several: each by itself.
+    causes: tuple[TinycastError, ...] = ()
 
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
         super().__init__(what)

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tinycast.cli.parameters import parse_shape
+from tinycast.errors import TinycastError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PATH: click.Path = click.Path(path_type=Path)
@@ -38,6 +39,12 @@ class Output:
         for renderable in renderables:
             console.print(renderable)
 
+    def fail(self, error: TinycastError, data: Mapping[str, Any], *renderables: RenderableType) -> NoReturn:
+        """Write the result of a check that failed, and end the command with the error's exit code."""
+        self.show({**data, "error": error_data(error)}, *renderables)
+        print(f"error: {error}", file=sys.stderr)
+        raise click.exceptions.Exit(error.exit_code)
+
     def remark(self, text: str) -> None:
         """Say, with -v, what is being done."""
         if self.verbose:
@@ -51,6 +58,11 @@ class Output:
         with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
             task = bar.add_task("")
             yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+def error_data(error: TinycastError) -> dict[str, Any]:
+    """An error as --json shows it."""
+    return {"what": error.what, "where": error.where, "fix": error.fix, "exit_code": error.exit_code}
 
 
 def output_options(function: Callable[..., None]) -> Callable[..., None]:

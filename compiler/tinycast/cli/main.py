@@ -12,7 +12,8 @@ from types import FrameType
 import click
 
 import tinycast
-from tinycast.errors import InternalError, TinycastError
+from tinycast.cli.common import error_data
+from tinycast.errors import InternalError, TinycastError, UsageError
 
 COMMANDS = {
     "inspect": "Operators, MACs and bytes of a model, and what is unsupported.",
@@ -66,14 +67,15 @@ def run(arguments: Sequence[str]) -> int:
         return _INTERRUPTED
     except click.ClickException as error:
         error.show()
-        _tell_json(arguments, error.format_message(), "command line", "see --help", error.exit_code)
+        usage = UsageError(error.format_message(), where="command line", fix="see --help")
+        _tell_json(arguments, usage)
         return error.exit_code
     except Exception as error:
         if "--debug" in arguments:
             raise
         known = error if isinstance(error, TinycastError) else _bug(error)
         print(f"error: {known}", file=sys.stderr)
-        _tell_json(arguments, known.what, known.where, known.fix, known.exit_code)
+        _tell_json(arguments, known)
         return known.exit_code
 
 
@@ -90,9 +92,9 @@ def _bug(error: Exception) -> InternalError:
     )
 
 
-def _tell_json(arguments: Sequence[str], what: str, where: str, fix: str, exit_code: int) -> None:
+def _tell_json(arguments: Sequence[str], error: TinycastError) -> None:
     if "--json" in arguments:
-        print(json.dumps({"error": {"what": what, "where": where, "fix": fix, "exit_code": exit_code}}, indent=2))
+        print(json.dumps({"error": error_data(error)}, indent=2))
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

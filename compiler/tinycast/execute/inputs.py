@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinycast.ir.types import Array
 from tinycast.model.ports import TensorInfo
 from tinycast.model.samples import fit_samples, read_arrays
+
+AnyArray = NDArray[Any]
 
 _SEED = 1
 _LARGEST_RANDOM_INDEX = 8  # integers without a scale are often indices or lengths
@@ -49,18 +52,20 @@ def random_inputs(manifest: Mapping[str, Any], count: int) -> dict[str, Array]:
     return samples
 
 
-def to_port(array: Array, port: Mapping[str, Any]) -> Array:
+def to_port(array: AnyArray, port: Mapping[str, Any]) -> AnyArray:
     """Real numbers as the port's integers, rounded half to even (ONNX QuantizeLinear); others as they are."""
     dtype = np.dtype(port["dtype"])
     if port["scale"] is None or array.dtype.kind != "f":
         return array
     limits = np.iinfo(dtype)
     steps = np.rint(array / np.float32(port["scale"])) + port["zero_point"]
-    return np.clip(steps, limits.min, limits.max).astype(dtype)
+    quantized: AnyArray = np.clip(steps, limits.min, limits.max).astype(dtype)
+    return quantized
 
 
-def to_real(array: Array, port: Mapping[str, Any]) -> Array:
+def to_real(array: AnyArray, port: Mapping[str, Any]) -> AnyArray:
     """A port's integers as the real numbers they stand for (ONNX DequantizeLinear); others as they are."""
     if port["scale"] is None or array.dtype.kind == "f":
         return array
-    return (array.astype(np.int32) - port["zero_point"]).astype(np.float32) * np.float32(port["scale"])
+    real: AnyArray = (array.astype(np.int32) - port["zero_point"]).astype(np.float32) * np.float32(port["scale"])
+    return real

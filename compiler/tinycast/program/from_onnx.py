@@ -110,4 +110,6 @@ def _all(errors: list[ModelError]) -> ModelError:
     if len(errors) == 1:
         return errors[0]
     lines = "".join(f"\n  {e.where}: {e.what}" + (f" ({e.fix})" if e.fix else "") for e in errors)
-    return ModelError(f"{len(errors)} nodes cannot be compiled:{lines}", where="the model", fix="see `tinycast ops`")
+    error = ModelError(f"{len(errors)} nodes cannot be compiled:{lines}", where="the model", fix="see `tinycast ops`")
+    error.causes = tuple(errors)
+    return error

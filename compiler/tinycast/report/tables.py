@@ -53,3 +53,107 @@ def run_table(data: Data) -> list[RenderableType]:
         *([] if instructions is None else [f"{instructions:,} instructions, {data['stack_bytes']:,} bytes of stack"]),
         *([] if data["output_file"] is None else [f"written to {data['output_file']}"]),
     ]
+
+
+def targets_table(targets: Sequence[Data]) -> Table:
+    """What `targets` says."""
+    rows = [
+        (
+            target["name"],
+            target["description"],
+            " ".join(target["formats"]),
+            ", ".join(d["name"] + ("" if d["installed"] else " (not installed)") for d in target["drivers"]),
+        )
+        for target in targets
+    ]
+    return make_table(("target", "core", "formats", "runs on"), rows)
+
+
+def inspect_tables(data: Data) -> list[RenderableType]:
+    """What `inspect` says."""
+    keys = ("op", "count", "macs", "parameters", "bytes")
+    total = ("all", sum(row["count"] for row in data["operators"]), data["macs"], data["parameters"])
+    rows = [[row[key] for key in keys] for row in data["operators"]]
+    lines: list[RenderableType] = [
+        f"{data['model']}: opset {data['opset']}" + (f", by {data['producer']}" if data["producer"] else ""),
+        *(f"  {kind}  {port['name']}: {_type(port)}" for kind in ("input", "output") for port in data[f"{kind}s"]),
+        make_table(
+            ("operator", ">count", ">MACs", ">parameters", ">bytes"), [*rows, (*total, data["parameter_bytes"])]
+        ),
+    ]
+    compiled = data["compiled"]
+    if data["unsupported"]:
+        bad = [[entry["node"], entry["op"], entry["reason"], entry["fix"]] for entry in data["unsupported"]]
+        lines.append(make_table(("node", "operator", "why not", "fix"), bad, f"{len(bad)} cannot be compiled"))
+    elif compiled is None:
+        lines.append("All operators can be compiled.")
+    else:
+        lines.append(
+            f"Compiled for {compiled['target']}: arena {compiled['arena_bytes']:,} bytes of RAM, weights "
+            f"{compiled['weights_bytes']:,} bytes of flash (besides stack and code; `tinycast bench` measures all)."
+        )
+        lines += [f"  note: {note}" for note in compiled["notes"]]
+    return lines
+
+
+def _type(port: Data) -> str:
+    shape = port["shape"]
+    sizes = "of unknown rank" if shape is None else cell(["?" if size is None else size for size in shape])
+    return f"{port['dtype']} {sizes}"
+
+
+def pruned_table(data: Data) -> list[RenderableType]:
+    """What `compress --prune` says."""
+    columns = ("layer", "weights before", "after", ">parameters before", ">after", ">of them zero")
+    keys = ("name", "shape_before", "shape_after", "parameters_before", "parameters_after", "zeros_after")
+    rows = [[layer[key] for key in keys] for layer in data["layers"]]
+    total = ("all", "", "", data["parameters_before"], data["parameters_after"], data["zeros_after"])
+    return [
+        make_table(columns, [*rows, total]),
+        *(f"  kept whole: {reason}" for reason in data["kept_whole"]),
+        f"{data['model']}: {data['bytes_before']:,} -> {data['bytes_after']:,} bytes",
+    ]
+
+
+def bench_tables(data: Data) -> list[RenderableType]:
+    """What `bench` says."""
+    keys = ("name", "op", "macs", "instructions")
+    rows = [[*(layer[key] for key in keys), _per_mac(layer["instructions"], layer["macs"])] for layer in data["layers"]]
+    rows.append(["all", "", data["macs"], data["instructions"], _per_mac(data["instructions"], data["macs"])])
+    sizes = [
+        ("arena", data["arena_bytes"]),
+        ("stack", data["stack_bytes"]),
+        ("RAM: arena, stack and data", data["ram_bytes"]),
+        ("weights", data["weights_bytes"]),
+        ("flash: code and weights", data["flash_bytes"]),
+    ]
+    title = f"{data['name']} for {data['target']}, one inference on {data['driver']}"
+    return [
+        make_table(("layer", "operator", ">MACs", ">instructions", ">a MAC"), rows, title),
+        make_table(("memory", ">bytes"), sizes),
+    ]
+
+
+def _per_mac(instructions: int | None, macs: int) -> str | None:
+    return f"{instructions / macs:.2f}" if instructions is not None and macs else None
+
+
+def verify_tables(data: Data) -> list[RenderableType]:
+    """What `verify` says."""
+    targets = [(entry["target"], entry["driver"], "no" if entry["differences"] else "yes") for entry in data["targets"]]
+    outputs = [
+        (
+            entry["output"],
+            f"{entry['largest_error']:g} {entry['unit']}",
+            None if entry["sqnr_db"] is None else f"{entry['sqnr_db']:.1f} dB",
+            None if entry["same_class"] is None else f"{entry['same_class']:.2%}",
+            "yes" if entry["ok"] else "NO",
+        )
+        for entry in data["onnxruntime"]
+    ]
+    return [
+        make_table(("target", "run by", "same bytes"), targets, f"{data['model']}, {data['samples']} samples"),
+        make_table(
+            ("output", ">largest error", ">signal to noise", ">same class", "close"), outputs, "Against ONNX Runtime"
+        ),
+    ]

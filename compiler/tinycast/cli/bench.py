@@ -1,0 +1,81 @@
+"""tinycast bench"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tinycast.cli.common import (
+    Output,
+    float_io_option,
+    model_argument,
+    output_options,
+    shape_option,
+    target_option,
+)
+from tinycast.execute.inputs import random_inputs
+from tinycast.execute.select import driver_for
+from tinycast.pipeline import CompileOptions, compile_file
+from tinycast.report.tables import bench_tables
+from tinycast.target.load import load_target
+
+
+@click.command("bench")
+@model_argument
+@target_option
+@click.option("--on", "driver_name", help="What runs it, where there is a choice: see `tinycast targets`.")
+@float_io_option
+@shape_option
+@output_options
+def command(
+    model: Path,
+    target: str,
+    driver_name: str | None,
+    io: str,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    output: Output,
+) -> None:
+    """Compile MODEL for a target, run one inference, and show what it takes, by layer.
+
+    Instructions are counted by the emulator; RAM is arena, data and measured stack; flash is that of a linked program
+    that does nothing else. What a target has no counter for is null (-).
+    """
+    driver = driver_for(load_target(target), driver_name)
+    with output.progress() as tell:
+        tell(f"compiling for {target}", 0, 3)
+        artifact = compile_file(model, target, CompileOptions(float_io=io == "float", shapes=dict(shapes)))
+        manifest, inputs = artifact.manifest, random_inputs(artifact.manifest, 1)
+        tell(f"running on {driver.name}", 1, 3)
+        measured = driver.run(artifact.files, manifest, inputs)
+        tell(f"running on {driver.name}, layer by layer", 2, 3)
+        # A build of its own: the marks between layers keep the compiler from moving code across them.
+        profile = driver.run(artifact.files, manifest, inputs, profile=True).layer_instructions
+    sizes, stack_bytes = measured.sizes, measured.stack_bytes
+    ram_bytes = None
+    if sizes is not None and stack_bytes is not None:
+        ram_bytes = manifest["arena_bytes"] + sizes.data_bytes + sizes.bss_bytes + stack_bytes
+    data = {
+        "name": manifest["name"],
+        "target": target,
+        "driver": driver.name,
+        "instructions": measured.instructions,
+        "cycles_estimate": None,
+        "arena_bytes": manifest["arena_bytes"],
+        "stack_bytes": stack_bytes,
+        "ram_bytes": ram_bytes,
+        "flash_bytes": sizes.flash_bytes if sizes else None,
+        "text_bytes": sizes.text_bytes if sizes else None,
+        "weights_bytes": manifest["weights_bytes"],
+        "macs": manifest["macs"],
+        "layers": [
+            {
+                "name": layer["name"],
+                "op": layer["op"],
+                "macs": layer["macs"],
+                "instructions": profile[index] if profile else None,
+            }
+            for index, layer in enumerate(manifest["layers"])
+        ],
+    }
+    output.show(data, *bench_tables(data))

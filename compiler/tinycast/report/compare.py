@@ -1,0 +1,65 @@
+"""How outputs of one target differ from another's, and from ONNX Runtime's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+# Float results may differ by rounding where a compiler contracts or reorders nothing but has another libm.
+TARGET_TOLERANCE = 1e-5
+# Against ONNX Runtime: deep float networks, and signal to noise of what one step a layer adds up to.
+FLOAT_TOLERANCE = 1e-4
+LEAST_SQNR_DB = 20.0
+
+
+def difference(name: str, expected: Array, got: Array) -> dict[str, Any] | None:
+    """Where an output differs between targets; None where it does not.
+
+    Samples lie on axis 0. Integers have to be equal, floats within TARGET_TOLERANCE of the largest magnitude.
+    """
+    if expected.dtype.kind == "f":
+        wrong = ~(np.abs(got - expected) <= TARGET_TOLERANCE * np.abs(expected).max())
+    else:
+        wrong = got != expected
+    if not wrong.any():
+        return None
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return {
+        "output": name,
+        "sample": first[0],
+        "index": list(first[1:]),
+        "expected": expected[first].item(),
+        "got": got[first].item(),
+        "elements": int(wrong.sum()),
+    }
+
+
+def closeness(name: str, reference: Array, got: Array, *, exact_float: bool) -> dict[str, Any]:
+    """How close an output is to ONNX Runtime's `reference`, both in the output's own type, samples on axis 0.
+
+    `largest_error` is in steps for integers, relative to the largest magnitude for floats. `ok` says whether it is
+    close enough: a float output of a float model (`exact_float`) within FLOAT_TOLERANCE, else one step at most or a
+    signal-to-noise ratio of LEAST_SQNR_DB. `same_class` is the fraction of samples with the same largest element.
+    """
+    count = len(reference)
+    real, ours = reference.astype(np.float64).reshape(count, -1), got.astype(np.float64).reshape(count, -1)
+    error = np.abs(ours - real)
+    is_float = reference.dtype.kind == "f"
+    largest = float(error.max() / max(np.abs(real).max(), np.finfo(np.float32).tiny)) if is_float else int(error.max())
+    noise, signal = float((error**2).mean()), float(real.var())
+    sqnr = 10 * float(np.log10(signal / noise)) if noise > 0 and signal > 0 else None
+    close = largest <= (FLOAT_TOLERANCE if is_float else 1)
+    if not (is_float and exact_float):
+        close = close or (sqnr is not None and sqnr >= LEAST_SQNR_DB)
+    return {
+        "output": name,
+        "largest_error": largest,
+        "unit": "relative" if is_float else "steps",
+        "sqnr_db": None if sqnr is None else round(sqnr, 1),
+        "same_class": float((real.argmax(1) == ours.argmax(1)).mean()) if real.shape[1] > 1 else None,
+        "ok": bool(close),
+    }
