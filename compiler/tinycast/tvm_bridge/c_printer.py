@@ -7,7 +7,7 @@ temporaries become scalars, the others parameters whose memory the plan finds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -18,7 +18,9 @@ from tvm import tirx
 from tinycast.errors import InternalError
 from tinycast.ir.types import DType
 from tinycast.tvm_bridge.c_expr import ExpressionPrinter, c_type
+from tinycast.tvm_bridge.nodes import walk
 
+_LOOP_NAMES = "ijklmnpqrstuvw"  # by depth
 _WIDE = ("int32", "uint32", "float32")  # types that C does not promote
 _STACK_BYTES = 64  # the largest array a kernel may keep on the stack
 
@@ -114,12 +116,10 @@ class _Printer:
         self._variables[statement.buffer] = self._variable(statement.data.args[0])
 
     def _print_For(self, statement: Any, depth: int) -> None:  # noqa: N802
-        name = self._name(statement.loop_var.name)
+        name = self._name(_LOOP_NAMES[(depth - 1) % len(_LOOP_NAMES)])
         self._variables[statement.loop_var] = name
         begin = self._expressions.text(statement.min)
-        end = self._expressions.text(
-            statement.min + statement.extent if begin != "0" else statement.extent
-        )
+        end = self._expressions.text(statement.min + statement.extent)
         self._line(f"for (int32_t {name} = {begin}; {name} < {end}; ++{name}) {{", depth)
         self._scoped(statement.body, depth + 1)
         self._line("}", depth)
@@ -163,26 +163,10 @@ class _Printer:
         self._print(statement.body, depth)
 
 
-_CHILDREN = (
-    *("seq", "body", "then_case", "else_case", "condition", "value", "indices"),
-    *("a", "b", "args", "true_value", "false_value"),
-)
-
-
-def _walk(node: Any) -> Iterator[Any]:
-    """The node and all below it; TVM offers Python no visitor of lowered loops."""
-    yield node
-    for field in _CHILDREN:
-        child = getattr(node, field, None)
-        for part in child if field in ("seq", "indices", "args") and child is not None else (child,):
-            if isinstance(part, tvm.runtime.Object):
-                yield from _walk(part)
-
-
 def _indirectly_indexed(body: Any) -> set[Any]:
     """Buffers that are read or written at an index which is not a constant."""
     return {
         node.buffer if isinstance(node, tirx.BufferStore) else node.source
-        for node in _walk(body)
+        for node in walk(body)
         if isinstance(node, tvm.ir.TensorLoad | tirx.BufferStore) and not isinstance(node.indices[0], tirx.IntImm)
     }

@@ -9,6 +9,8 @@ import tvm
 from tvm import s_tir, tirx
 from tvm.target import Target
 
+from tinycast.tvm_bridge.unswitch import unswitch
+
 PrimFunc = Any  # tvm.tirx.PrimFunc
 
 
@@ -36,6 +38,16 @@ def _pipeline() -> Any:
             tirx.transform.StmtSimplify(),
             tirx.transform.RemoveNoOp(),
             s_tir.transform.RewriteUnsafeSelect(),
+        ]
+    )
+
+
+@cache
+def _clean_up() -> Any:
+    return tvm.ir.transform.Sequential(
+        [
+            tirx.transform.ConvertSSA(),  # loops that were split share their variable
+            tirx.transform.StmtSimplify(),
             tirx.transform.CommonSubexprElim(),
             tirx.transform.LowerIntrin(),
         ]
@@ -44,6 +56,7 @@ def _pipeline() -> Any:
 
 def lower(module: Any) -> PrimFunc:
     """The lowered body of the module's only function: flat buffers, plain loops."""
-    lowered = _pipeline()(module)
-    (function,) = lowered.functions.values()
-    return function
+    (function,) = _pipeline()(module).functions.values()
+    moved = function.with_body(unswitch(function.body))
+    (clean,) = _clean_up()(tvm.IRModule({"kernel": moved})).functions.values()
+    return clean
