@@ -60,7 +60,7 @@ def run_float(model: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
 def compile_and_run(model: Path, target: str, samples: Path, folder: Path) -> Outcome:
     compiled = tinycast("compile", model, "--target", target, "-o", folder / target, "--name", "digits", "--force")
     answer = folder / f"{target}.npz"
-    tinycast("run", folder / target, "--input", samples, "-o", answer)
+    tinycast("run", folder / target, "--input", samples, "-o", answer, "--force")
     with np.load(answer) as arrays:
         logits = arrays[OUTPUT]
     return Outcome(logits.reshape(len(logits), -1), compiled["arena_bytes"], compiled["weights_bytes"])

@@ -16,7 +16,7 @@ _NO_PARAMETERS = frozenset({ir.DataType.INT64, ir.DataType.BOOL})  # shapes, axe
 
 @dataclass
 class OperatorRow:
-    """All nodes of one operator. `parameters` are elements of constants (shapes and indices are none), `bytes` theirs."""
+    """All nodes of one operator. `parameters` are elements of constants (not of shapes or indices), `bytes` theirs."""
 
     op: str
     count: int = 0

@@ -12,9 +12,9 @@ from rich.table import Table
 Data = Mapping[str, Any]
 
 
-def make_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
-    """A table; numbers stand right, with commas between thousands. A column that starts with `>` stands right too."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+def make_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table; the cells of a column whose title starts with `>` stand right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
     for row in rows:
@@ -46,10 +46,10 @@ def run_table(data: Data) -> list[RenderableType]:
     """What `run` says."""
     columns = ("output", "shape", "type", ">minimum", ">maximum")
     rows = [[port[key] for key in ("name", "shape", "dtype", "minimum", "maximum")] for port in data["outputs"]]
-    title = f"{data['name']} for {data['target']}, {data['samples']} samples on {data['driver']}"
     instructions = data["instructions"]
     return [
-        make_table(columns, rows, title),
+        f"{data['name']} for {data['target']}, {data['samples']} samples on {data['driver']}",
+        make_table(columns, rows),
         *([] if instructions is None else [f"{instructions:,} instructions, {data['stack_bytes']:,} bytes of stack"]),
         *([] if data["output_file"] is None else [f"written to {data['output_file']}"]),
     ]
@@ -72,19 +72,19 @@ def targets_table(targets: Sequence[Data]) -> Table:
 def inspect_tables(data: Data) -> list[RenderableType]:
     """What `inspect` says."""
     keys = ("op", "count", "macs", "parameters", "bytes")
-    total = ("all", sum(row["count"] for row in data["operators"]), data["macs"], data["parameters"])
+    count = sum(row["count"] for row in data["operators"])
+    total = ("all", count, data["macs"], data["parameters"], data["parameter_bytes"])
     rows = [[row[key] for key in keys] for row in data["operators"]]
     lines: list[RenderableType] = [
         f"{data['model']}: opset {data['opset']}" + (f", by {data['producer']}" if data["producer"] else ""),
         *(f"  {kind}  {port['name']}: {_type(port)}" for kind in ("input", "output") for port in data[f"{kind}s"]),
-        make_table(
-            ("operator", ">count", ">MACs", ">parameters", ">bytes"), [*rows, (*total, data["parameter_bytes"])]
-        ),
+        make_table(("operator", ">count", ">MACs", ">parameters", ">bytes"), [*rows, total]),
     ]
     compiled = data["compiled"]
     if data["unsupported"]:
         bad = [[entry["node"], entry["op"], entry["reason"], entry["fix"]] for entry in data["unsupported"]]
-        lines.append(make_table(("node", "operator", "why not", "fix"), bad, f"{len(bad)} cannot be compiled"))
+        lines.append(f"{len(bad)} cannot be compiled:")
+        lines.append(make_table(("node", "operator", "why not", "fix"), bad))
     elif compiled is None:
         lines.append("All operators can be compiled.")
     else:
@@ -127,9 +127,9 @@ def bench_tables(data: Data) -> list[RenderableType]:
         ("weights", data["weights_bytes"]),
         ("flash: code and weights", data["flash_bytes"]),
     ]
-    title = f"{data['name']} for {data['target']}, one inference on {data['driver']}"
     return [
-        make_table(("layer", "operator", ">MACs", ">instructions", ">a MAC"), rows, title),
+        f"{data['name']} for {data['target']}, one inference on {data['driver']}",
+        make_table(("layer", "operator", ">MACs", ">instructions", ">a MAC"), rows),
         make_table(("memory", ">bytes"), sizes),
     ]
 
@@ -152,8 +152,8 @@ def verify_tables(data: Data) -> list[RenderableType]:
         for entry in data["onnxruntime"]
     ]
     return [
-        make_table(("target", "run by", "same bytes"), targets, f"{data['model']}, {data['samples']} samples"),
-        make_table(
-            ("output", ">largest error", ">signal to noise", ">same class", "close"), outputs, "Against ONNX Runtime"
-        ),
+        f"{data['model']}, {data['samples']} samples",
+        make_table(("target", "run by", "same bytes"), targets),
+        "Against ONNX Runtime",
+        make_table(("output", ">largest error", ">signal to noise", ">same class", "close"), outputs),
     ]
