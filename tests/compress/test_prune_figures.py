@@ -8,8 +8,17 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from tinycast.compress.prune import ChannelOptions, PruneOptions, PruneSpec, Scope, prune_channels, prune_weights
-from tinycast.model import Session, load
+from conftest import ROOT
+from tinycast.compress.prune import (
+    ChannelOptions,
+    PruneOptions,
+    PruneSpec,
+    Scope,
+    parse_prune,
+    prune_channels,
+    prune_weights,
+)
+from tinycast.model import Session, load, load_samples, simplify
 
 
 def accuracy_percent(shared: Path, network: str, spec: PruneSpec) -> tuple[float, ir.Model]:
@@ -59,3 +68,22 @@ def test_a_quarter_of_all_channels(shared: Path, network: str, least_percent: fl
         shape, smaller = old.outputs[0].shape.numpy(), new.outputs[0].shape.numpy()
         if shape[1] in (16, 32, 64):
             assert smaller[1] == 3 * shape[1] // 4
+
+
+@pytest.mark.parametrize(("text", "least_percent"), [("0.5", 98.0), ("2:4", 95.0), ("channels:0.25", 95.0)])
+def test_digits(text: str, least_percent: float) -> None:
+    """The committed example: simplified, pruned, and still reading digits it was not calibrated with."""
+    folder = ROOT / "examples" / "digits"
+    model = load(folder / "digits.onnx")
+    simplify(model)
+    samples, heldout = (load_samples(folder / f"{name}.npz", model) for name in ("calibration", "heldout"))
+    spec = parse_prune(text)
+    if isinstance(spec, ChannelOptions):
+        pruned, report = prune_channels(model, samples, spec)
+        assert report.parameters_after < 0.6 * report.parameters_before
+    else:
+        pruned, report = prune_weights(model, samples, spec)
+        assert report.zeros_after > 0.45 * report.parameters_before
+    (output,) = Session(pruned).run_samples(heldout).values()
+    labels = np.load(folder / "labels.npz")["label"]
+    assert 100 * np.mean(output.argmax(axis=1) == labels) >= least_percent
