@@ -18,8 +18,9 @@ from tinycast.artifact import Artifact
 from tinycast.compress.quantize import QuantizeOptions, quantize
 from tinycast.emit import c_identifier, emit_c, emit_wasm, finish_wasm, wasm_package
 from tinycast.errors import FitError, ModelError
+from tinycast.execute.build import measure_firmware
 from tinycast.ir.graph import Program, interpret
-from tinycast.ir.kernel import Compiled, Golden, MemoryPlan, Port, Step
+from tinycast.ir.kernel import Compiled, Golden, MemoryPlan, Port, Role, Step
 from tinycast.ir.types import Array, DType, Value
 from tinycast.memory import plan_memory
 from tinycast.model import load, load_samples, sha256, simplify
@@ -29,6 +30,7 @@ from tinycast.program.lower import to_groups, to_integers
 from tinycast.schedule.kernel import make_step
 from tinycast.target.load import load_target
 from tinycast.target.types import Platform, Target
+from tinycast.toolchain.find import compiler_for
 from tinycast.toolchain.wasm import build_wasm
 
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
@@ -67,7 +69,10 @@ def compile_file(
     name = c_identifier(options.name or path.stem)
     compiled = compile_model(model, core, name, digest, float_io=options.float_io)
     check_fit(compiled, options)
-    return build(compiled, options.format)
+    artifact = build(compiled, options.format)
+    if options.flash_bytes is not None:
+        check_flash(artifact, core, options.flash_bytes)
+    return artifact
 
 
 def quantize_file(
@@ -159,15 +164,26 @@ def check_fit(compiled: Compiled, options: CompileOptions) -> None:
             where=f"the peak is in {step.name} ({step.op})",
             fix="quantize, prune channels, or choose a target with more RAM",
         )
-    weights = sum(
-        v.bytes
-        for v in {
-            id(a): a for s in compiled.steps for a in s.arguments if isinstance(a, Value) and a.is_constant
-        }.values()
-    )
+    constants = {step: [v for v in step.values(Role.INPUT) if v.is_constant] for step in compiled.steps}
+    weights = sum(v.bytes for v in {v for values in constants.values() for v in values})
     if options.flash_bytes is not None and weights > options.flash_bytes:
+        largest = max(compiled.steps, key=lambda step: sum(v.bytes for v in constants[step]))
         raise FitError(
             f"the weights alone need {weights} bytes, {weights - options.flash_bytes} more than the flash given",
-            where="the constants",
+            where=f"{largest.name} ({largest.op}) has most: {sum(v.bytes for v in constants[largest])} bytes",
+            fix="quantize or prune the model, or choose a target with more flash",
+        )
+
+
+def check_flash(artifact: Artifact, target: Target, flash_bytes: int) -> None:
+    """Raise FitError where the linked program is larger than the flash; ToolMissingError without a C compiler."""
+    if target.platform not in (Platform.ARM_M, Platform.RISCV):
+        return
+    sizes = measure_firmware(artifact.files, artifact.manifest, target, compiler_for(target))
+    if sizes.flash_bytes > flash_bytes:
+        weights = artifact.manifest["weights_bytes"]
+        raise FitError(
+            f"the program needs {sizes.flash_bytes} bytes of flash, {sizes.flash_bytes - flash_bytes} more than given",
+            where=f"{weights} bytes of weights, {sizes.flash_bytes - weights} bytes of code and other constants",
             fix="quantize or prune the model, or choose a target with more flash",
         )

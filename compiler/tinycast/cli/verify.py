@@ -37,7 +37,7 @@ _RANDOM_SAMPLES = 8
     "targets",
     type=parse_names,
     metavar="TARGETS",
-    help=f"Targets, with commas between them. By default that of DIR and host, or {','.join(_TARGETS)} for a model.",
+    help=f"Targets, with commas between them. That of DIR is always one; by default host, or {','.join(_TARGETS)} for a model.",
 )
 @float_io_option
 @shape_option
@@ -62,9 +62,10 @@ def command(
     path = subject
     if subject.is_dir():
         artifact = read_artifact(subject)
-        artifacts[artifact.manifest["target"]] = artifact
+        own = artifact.manifest["target"]
+        artifacts[own] = artifact
         path = _model_of(artifact.manifest, subject, model_file)
-        targets = targets or tuple(dict.fromkeys((artifact.manifest["target"], "host")))
+        targets = tuple(dict.fromkeys((own, *(targets or ("host",)))))
     elif model_file is not None:
         raise UsageError("--model goes with a folder", where="--model", fix="give the model or the folder")
     targets = targets or _TARGETS
