@@ -19,7 +19,7 @@ LEAST_DAMPING = 1e-3
 believed. Refits of the last layers, which see one row a sample, fit the samples' noise without it."""
 
 BLOCKS = 16
-"""Steps in which an output loses its weights. More change little."""
+"""Steps in which an output loses its weights. One step is clearly worse, 64 are no better on two networks."""
 
 
 def damp(statistics: LayerStatistics, prior: FloatArray) -> LayerStatistics:

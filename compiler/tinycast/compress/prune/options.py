@@ -84,7 +84,7 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class PruneReport:
-    """All layers in graph order; `kept_whole` says which channels could not be removed and why."""
+    """All layers in graph order; `kept_whole` names those that lost no output channel (only when channels went)."""
 
     layers: tuple[LayerReport, ...]
     kept_whole: tuple[str, ...] = ()
