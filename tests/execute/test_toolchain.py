@@ -97,3 +97,13 @@ def test_cache_moves_with_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_dir() == tmp_path / "tinycast"
     assert cache_dir().is_dir()
+
+
+def test_cache_that_cannot_be_written_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    assert cache_dir().is_dir()
+    assert tmp_path not in cache_dir().parents
+    outputs = HostDriver(load_target("host")).run(FILES, MANIFEST, {"x": samples(1)}).outputs
+    assert outputs["y:0"].shape == (1, 4)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tinycast.errors import FitError, InternalError, UsageError
@@ -77,15 +80,20 @@ def run_tool(command: Sequence[str], *, what: str) -> str:
 
 def cache_dir() -> Path:
     """Return (and make) the folder for what is built once: the user's cache, or a temporary one if unwritable."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for folder in (base / "tinycast", Path(tempfile.gettempdir()) / f"tinycast-cache-{os.getuid()}"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    raise UsageError("no folder for the build cache", fix="set XDG_CACHE_HOME to a folder you can write to")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(base) / "tinycast"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return _temporary_cache()
+    return folder if os.access(folder, os.W_OK) else _temporary_cache()
+
+
+@cache
+def _temporary_cache() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="tinycast-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def write_sources(files: Mapping[str, bytes], folder: Path) -> list[Path]:
