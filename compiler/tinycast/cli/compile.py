@@ -80,6 +80,7 @@ def command(
         quantize=QuantizeOptions(calibration=Calibration(method)) if method else QuantizeOptions(),
     )
     with output.progress() as tell:
+        tell(f"compiling for {target}", 0, 1)
         artifact = compile_file(model, target, options, lambda done, total: tell("quantizing", done, total))
     write_artifact(artifact, folder, force=force)
     manifest = artifact.manifest

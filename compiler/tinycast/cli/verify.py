@@ -37,7 +37,7 @@ _RANDOM_SAMPLES = 8
     "targets",
     type=parse_names,
     metavar="TARGETS",
-    help=f"Targets, with commas between them. That of DIR is always one; by default host, or {','.join(_TARGETS)} for a model.",
+    help=f"Targets, with commas between them, besides that of DIR. Default: host; for a model {','.join(_TARGETS)}.",
 )
 @float_io_option
 @shape_option
