@@ -84,7 +84,7 @@ def _shift(ratio: float) -> int:
 
 
 def _multiplier(ratio: Float64, shift: Int32) -> Int32:
-    return np.rint(ratio * 2.0 ** (32 + shift.astype(np.float64))).astype(np.int32)
+    return np.asarray(np.rint(ratio * 2.0 ** (32 + shift.astype(np.float64))), np.int32)
 
 
 def mulhi(a: Int32, b: Int32) -> Int64:

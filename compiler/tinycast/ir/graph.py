@@ -35,10 +35,14 @@ class TensorType:
 
 @dataclass(frozen=True)
 class Tile:
-    """The register tile of a kernel: `positions` times `channels` accumulators at once."""
+    """The register tile of a kernel: `positions` times `channels` accumulators at once.
+
+    With `lanes` a micro-kernel computes it, from groups of that many int8 operands.
+    """
 
     positions: int = 1
     channels: int = 1
+    lanes: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,10 @@ class Op(ABC):
         return 0
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        """The same operator on inputs (and output) transposed by `perm`; None where there is none."""
+        """The operator q for which self(Transpose(perm)(x)) = Transpose(perm)(q(x)); None where there is none.
+
+        Axis i of self is axis perm[i] of q.
+        """
         return None
 
     def integer_form(self, form: IntegerForm) -> Value | None:
@@ -153,6 +160,7 @@ class Program:
     outputs: list[Value]
     calls: list[Call] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    reserved: set[str] = field(default_factory=set)  # names given out, or used by the ONNX model
 
     def producers(self) -> dict[Value, Call]:
         return {call.output: call for call in self.calls}
@@ -184,11 +192,13 @@ class Program:
         return removed
 
     def unique_name(self, wanted: str) -> str:
-        taken = {v.name for v in self.values()}
+        """`wanted`, or the first of wanted_2, wanted_3 … that no value has."""
+        taken = self.reserved | {v.name for v in self.values()}
         name, n = wanted, 1
         while name in taken:
             n += 1
             name = f"{wanted}_{n}"
+        self.reserved.add(name)
         return name
 
     def values(self) -> Iterable[Value]:
@@ -207,28 +217,21 @@ class Builder:
         self.source = source
         self.title = title
         self.calls: list[Call] = []
-        self._count = 0
 
     def constant(self, data: Array, name: str = "constant") -> Value:
         return Value(f"{self.source}.{name}", data.shape, DType(data.dtype.name), data=data)
 
     def call(self, op: Op, inputs: Sequence[Value], name: str = "") -> Value:
         """The value of `op` on `inputs`. `name` is given to the result, else one is made from the source."""
-        if not name:
-            self._count += 1
-            name = f"{self.source}.{self._count}"
         if inputs and all(v.is_constant for v in inputs):
             data = op.reference([v.data for v in inputs if v.data is not None])
-            return Value(name, data.shape, DType(data.dtype.name), data=data)
+            return Value(name or f"{self.source}.folded", data.shape, DType(data.dtype.name), data=data)
         return self.keep(op, inputs, name)
 
     def keep(self, op: Op, inputs: Sequence[Value], name: str = "") -> Value:
         """Like `call`, without folding constants."""
-        if not name:
-            self._count += 1
-            name = f"{self.source}.{self._count}"
         kind = op.infer(inputs)
-        output = Value(name, kind.shape, kind.dtype)
+        output = Value(name or self.program.unique_name(f"{self.source}.1"), kind.shape, kind.dtype)
         self.calls.append(Call(op, tuple(inputs), output, self.source, self.title or op.title))
         return output
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.dot import Runs, dot_convolution, pack_weights
 from tinycast.ops.node import Node
 from tinycast.ops.requantize import add_requantize
 from tinycast.ops.shape import Reshape, Transpose
@@ -69,12 +70,21 @@ class Conv2D(Op):
             return data
         if self.depthwise:
             return np.ascontiguousarray(data[..., 0].transpose(1, 2, 0))
+        if tile.lanes:
+            return pack_weights(data, tile)
         out, kh, kw, channels = data.shape
         blocks = data.reshape(out // tile.channels, tile.channels, kh, kw, channels)
         return np.ascontiguousarray(blocks.transpose(0, 2, 3, 4, 1))
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, weight, bias = tensors
+        if tile.lanes:
+            runs = Runs(self.window, int(weight_channels(x, self.group)), out.shape[2], tile)
+            acc = dot_convolution(runs.rows(x, self.pad_value), weight, runs, out.shape[1])
+            p, c = tile.positions, tile.channels
+            return te.compute(
+                out.shape, lambda b, h, w, o: acc[h, w // p, o // c, w % p, o % c] + bias[o], name="biased"
+            )
         kh_size, kw_size = self.window.kernel
         padded = self.window.padded(x, self.pad_value, te.dtype_of(x))
         per_group_out = out.shape[3] // self.group

@@ -10,10 +10,11 @@ import numpy as np
 
 from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.dot import dot_product, pack_weights
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.node import Node
 from tinycast.ops.requantize import add_requantize
-from tinycast.ops.shape import Transpose
+from tinycast.ops.shape import Reshape, Transpose
 from tinycast.ops.sums import chunked_sum
 from tinycast.ops.weights import integer_weights
 from tinycast.tvm_bridge import expr as te
@@ -39,11 +40,17 @@ class FullyConnected(Op):
     def pack(self, index: int, data: Array, tile: Tile) -> Array:
         if index != 1:
             return data
+        if tile.lanes:
+            return pack_weights(data[:, None, None, :], tile)
         blocks = data.reshape(data.shape[0] // tile.channels, tile.channels, data.shape[1])
         return np.ascontiguousarray(blocks.transpose(0, 2, 1))
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, weight, bias = tensors
+        if tile.lanes:
+            sums = dot_product(x, weight, out.shape[0], tile)
+            c = tile.channels
+            return te.compute(out.shape, lambda p, o: sums[p, o // c, o % c] + bias[o], name="biased")
 
         def term(i: Sequence[te.Expr], k: Sequence[te.Expr]) -> te.Expr:
             factor = weight[i[-1] // tile.channels, k[0], i[-1] % tile.channels]
@@ -76,12 +83,12 @@ def import_gemm(node: Node) -> Value:
     channels = weight.shape[0]
     if not node.is_weight(1):
         node.reject("the second operand is computed at run time", "a product with constant weights is supported")
-    plain = bias is None or (prod(bias.shape) == channels and bias.shape[-1] == channels)
+    plain = bias is None or (node.is_weight(2) and prod(bias.shape) == channels and bias.shape[-1] == channels)
     if alpha == 1.0 and plain and (beta == 1.0 or bias is None):
         if bias is None:
             bias = build.constant(np.zeros(channels, np.float32), "bias")
         elif len(bias.shape) > 1:
-            bias = build.constant(bias.data.reshape(-1), "bias") if bias.data is not None else bias
+            bias = build.call(Reshape((channels,)), [bias])
         return build.call(FullyConnected(), [x, weight, bias])
     zero = build.constant(np.zeros(channels, np.float32), "bias")
     y = build.call(FullyConnected(), [x, weight, zero])
@@ -95,12 +102,31 @@ def import_gemm(node: Node) -> Value:
 
 
 def import_matmul(node: Node) -> Value:
-    x, weight = node.input(0), node.input(1)
-    if not node.is_weight(1) or len(weight.shape) != 2:
-        node.reject("the second operand is not a constant matrix", "a product with constant weights is supported")
-    zero = node.build.constant(np.zeros(weight.shape[1], np.float32), "bias")
-    weight = node.build.call(Transpose((1, 0)), [weight])
-    return node.build.call(FullyConnected(), [x, weight, zero])
+    """x @ W, and W @ x as the transpose of x^T @ W^T; W is a matrix, a vector, or has leading axes of length 1."""
+    build = node.build
+    left = node.is_weight(0) and not node.is_weight(1)
+    x, weight = (node.input(1), node.input(0)) if left else (node.input(0), node.input(1))
+    if not node.is_weight(0 if left else 1) or prod(weight.shape[:-2]) != 1:
+        node.reject("neither operand is a constant matrix", "a product with constant weights is supported")
+    a, b = (node.input(i).shape for i in (0, 1))
+    leading = np.broadcast_shapes(a[:-2], b[:-2])
+    shape = (*leading, *(a[-2:-1] if len(a) > 1 else ()), *(b[-1:] if len(b) > 1 else ()))
+    if len(x.shape) == 1:
+        x = build.call(Reshape((x.size, 1) if left else (1, x.size)), [x])
+    vector = (1, weight.size) if left else (weight.size, 1)
+    matrix = vector if len(weight.shape) == 1 else weight.shape[-2:]
+    if matrix != weight.shape:
+        weight = build.call(Reshape(matrix), [weight])
+    swap = (*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2)
+    if left:
+        x = build.call(Transpose(swap), [x])
+    else:
+        weight = build.call(Transpose((1, 0)), [weight])
+    zero = build.constant(np.zeros(weight.shape[0], np.float32), "bias")
+    y = build.call(FullyConnected(), [x, weight, zero])
+    if left:
+        y = build.call(Transpose(swap), [y])
+    return y if y.shape == shape else build.call(Reshape(shape), [y])
 
 
 IMPORTERS = {"Gemm": import_gemm, "MatMul": import_matmul}

@@ -47,7 +47,7 @@ class ReduceSum(Op):
         return te.compute(out.shape, lambda *i: acc(*i) - self.offset, name="centred")
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return ReduceSum(tuple(sorted(perm.index(a) for a in self.axes)), self.offset)
+        return ReduceSum(tuple(sorted(perm[a] for a in self.axes)), self.offset)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,11 @@ from tinycast.ops.node import Node
 from tinycast.tvm_bridge import expr as te
 
 
+def perm_back(perm: Sequence[int]) -> tuple[int, ...]:
+    """The permutation that undoes `perm`."""
+    return tuple(int(i) for i in np.argsort(perm))
+
+
 @dataclass(frozen=True)
 class Move(Op):
     """Base of the operators that take elements from one tensor: the same for every element type."""
@@ -75,7 +80,7 @@ class Transpose(Move):
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x = tensors[0]
-        back = np.argsort(self.perm)
+        back = perm_back(self.perm)
         return te.compute(out.shape, lambda *i: x(*(i[b] for b in back)), name="transposed")
 
 
@@ -111,7 +116,8 @@ class Pad(Move):
         return te.compute(out.shape, body, name="padded")
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return replace(self, before=tuple(self.before[p] for p in perm), after=tuple(self.after[p] for p in perm))
+        back = perm_back(perm)
+        return replace(self, before=tuple(self.before[b] for b in back), after=tuple(self.after[b] for b in back))
 
     def quantized(self, scale: float, zero_point: int) -> Op:
         return replace(self, value=float(np.clip(np.rint(self.value / scale) + zero_point, -128, 127)))
@@ -141,7 +147,7 @@ class Slice(Move):
         )
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return Slice(*(tuple(v[p] for p in perm) for v in (self.starts, self.steps, self.shape)))
+        return Slice(*(tuple(v[b] for b in perm_back(perm)) for v in (self.starts, self.steps, self.shape)))
 
 
 @dataclass(frozen=True)
@@ -177,7 +183,7 @@ class Concat(Op):
         return te.compute(out.shape, body, name="concatenated")
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return Concat(perm.index(self.axis))
+        return Concat(perm[self.axis])
 
     def integer_form(self, form: IntegerForm) -> Value | None:
         parts = []

@@ -67,7 +67,7 @@ class Softmax(Op):
         return te.compute(out.shape, lambda *i: power(*i) / total(*_kept(axis, i)), name="softmax")
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return replace(self, axis=perm.index(self.axis))
+        return replace(self, axis=perm[self.axis])
 
     def integer_form(self, form: IntegerForm) -> Value | None:
         x = form.inputs[0]
@@ -147,7 +147,7 @@ class IntegerSoftmax(Op):
         return te.compute(out.shape, body, name="softmax")
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return replace(self, axis=perm.index(self.axis))
+        return replace(self, axis=perm[self.axis])
 
 
 def import_softmax(node: Node) -> Value:

@@ -29,6 +29,7 @@ def import_program(model: onnx_ir.Model, name: str) -> Program:
     inputs = [_input(v) for v in graph.inputs]
     values.update(zip(graph.inputs, inputs, strict=True))
     program = Program(name, inputs, [])
+    program.reserved.update(v.name for node in graph for v in node.outputs if v.name)
     weights: set[Value] = set()
     opset = model.opset_imports.get("", 21)
     refused: list[ModelError] = []
@@ -91,7 +92,8 @@ def _check_shape(expected: onnx_ir.Value, result: Value, source: str) -> None:
 
 
 def _input(value: onnx_ir.Value) -> Value:
-    assert value.shape is not None and value.dtype is not None
+    assert value.shape is not None
+    assert value.dtype is not None
     dtype = np.dtype(value.dtype.numpy()).name
     return Value(value.name or "", tuple(int(d) for d in value.shape.numpy()), _dtype(dtype, value.name))
 

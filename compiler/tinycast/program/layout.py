@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from tinycast.ir.types import Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.pool import Pool
-from tinycast.ops.shape import Reshape, Transpose
+from tinycast.ops.quantize import Table
+from tinycast.ops.shape import Reshape, Transpose, perm_back
 
 TO_NHWC = (0, 2, 3, 1)
 TO_NCHW = (0, 3, 1, 2)
@@ -37,31 +39,39 @@ def convert_to_nhwc(program: Program) -> int:
 def sink_transposes(program: Program) -> int:
     """Move every Transpose down past the operators that can work in its order, until pairs cancel."""
     rewrites = 0
-    while _sink_one(program):
+    settled: set[Value] = set()
+    while _sink_one(program, settled):
         rewrites += 1
     return rewrites
 
 
-def _sink_one(program: Program) -> bool:
+def _sink_one(program: Program, settled: set[Value]) -> bool:
     made = program.producers()
     for call in program.calls:
-        sources = [made.get(v) for v in call.inputs]
-        first = next((s for s in sources if s is not None and isinstance(s.op, Transpose)), None)
-        if first is None or not isinstance(first.op, Transpose):
+        perm = _perm_above(call, made)
+        if perm is None:
             continue
-        perm = first.op.perm
-        if isinstance(call.op, Transpose):
+        first = made.get(call.inputs[0])
+        if isinstance(call.op, Transpose) and first is not None:
             _compose(program, call, first)
             return True
-        if isinstance(call.op, Reshape) and _same_bytes(perm, first.inputs[0].shape):
-            call.inputs = first.inputs
-            program.remove_dead()
-            return True
-        if isinstance(call.op, Reshape) and _absorb_in_weights(program, call, first):
-            return True
-        if _sink_past(program, call, made, perm):
+        if isinstance(call.op, Reshape) and first is not None:
+            if _same_bytes(perm, first.inputs[0].shape):
+                call.inputs = first.inputs
+                program.remove_dead()
+                return True
+            if _absorb_in_weights(program, call, first) or _sink_past_reshape(program, call, first):
+                return True
+        elif _sink_past(program, call, made, perm, settled):
             return True
     return False
+
+
+def _perm_above(call: Call, made: dict[Value, Call]) -> tuple[int, ...] | None:
+    """The permutation that most of the call's operands come out of."""
+    sources = [made[v].op for v in dict.fromkeys(call.inputs) if v in made]
+    perms = [op.perm for op in sources if isinstance(op, Transpose)]
+    return max(perms, key=perms.count, default=None)
 
 
 def _compose(program: Program, call: Call, first: Call) -> None:
@@ -107,45 +117,97 @@ def _absorb_in_weights(program: Program, reshape: Call, transpose: Call) -> bool
     return True
 
 
-def _sink_past(program: Program, call: Call, made: dict[Value, Call], perm: tuple[int, ...]) -> bool:
-    """op(T(a), T(b), constant) -> T(op(a, b, T'(constant))); another operand is transposed back if it must."""
+def _sink_past_reshape(program: Program, reshape: Call, transpose: Call) -> bool:
+    """A Reshape changes places with the Transpose before it where it splits and merges only axes that
+    lie side by side, in the same order, on both sides of the Transpose."""
+    x, shape = transpose.inputs[0], reshape.output.shape
+    assert isinstance(transpose.op, Transpose)
+    kept = [p for p in transpose.op.perm if x.shape[p] != 1]
+    long_axes = [i for i, n in enumerate(shape) if n != 1]
+    place = {axis: i for i, axis in enumerate(sorted(kept))}  # among the long axes of x
+    order: dict[int, list[int]] = {}  # where a group of axes begins in x: its axes in the result
+    sources, results = kept, long_axes
+    while sources:
+        n, m = _equal_fronts([x.shape[p] for p in sources], [shape[i] for i in results])
+        begin = place[sources[0]]
+        if [place[p] for p in sources[:n]] != list(range(begin, begin + n)):
+            return False
+        order[begin] = results[:m]
+        sources, results = sources[n:], results[m:]
+    short_axes = [i for i, n in enumerate(shape) if n == 1]
+    perm_down = (*short_axes, *(axis for begin in sorted(order) for axis in order[begin]))
+    build = Builder(program, reshape.source, reshape.title)
+    inner = build.call(Reshape(tuple(shape[i] for i in perm_down)), [x])
+    _replace_call(program, reshape, build.calls, Transpose(perm_back(perm_down)), inner)
+    return True
+
+
+def _equal_fronts(a: list[int], b: list[int]) -> tuple[int, int]:
+    """The least n, m > 0 for which a[:n] and b[:m] have the same product."""
+    n = m = 1
+    while prod(a[:n]) != prod(b[:m]):
+        if prod(a[:n]) < prod(b[:m]):
+            n += 1
+        else:
+            m += 1
+    return n, m
+
+
+def _sink_past(
+    program: Program, call: Call, made: dict[Value, Call], perm: tuple[int, ...], settled: set[Value]
+) -> bool:
+    """op(T(a), T(b), constant) -> T(op(a, b, T'(constant))); another operand is transposed back if it must.
+
+    Where as many operands need a Transpose as lose one it is done once, and the result is `settled`: the
+    other direction would look just as good.
+    """
     op = call.op.permute(perm, call.inputs)
     rank = len(perm)
     if op is None or len(call.output.shape) != rank:
         return False
-    tables = 1 if hasattr(call.op, "meaning") else len(call.inputs)  # a table is not broadcast
+    back = perm_back(perm)
+    tables = 1 if isinstance(call.op, Table) else len(call.inputs)  # a table is not broadcast
     inputs: list[Value] = []
     build = Builder(program, call.source, "Transpose")
+    gained, lost = 0, set()
     for i, value in enumerate(call.inputs):
         source = made.get(value)
-        if i >= tables or value.size == 1 and value.is_constant:
+        if i >= tables or (value.size == 1 and value.is_constant):
             inputs.append(value)
         elif value.data is not None:
             data = value.data.reshape((1,) * (rank - value.data.ndim) + value.data.shape)
-            inputs.append(build.constant(np.ascontiguousarray(data.transpose(perm_back(perm))), value.name.split(".")[-1]))
+            inputs.append(build.constant(np.ascontiguousarray(data.transpose(back)), value.name.split(".")[-1]))
         elif source is not None and isinstance(source.op, Transpose) and source.op.perm == perm:
             inputs.append(source.inputs[0])
+            lost.add(value)
         elif len(value.shape) == rank:
-            inputs.append(build.call(Transpose(perm_back(perm)), [value]))
+            inputs.append(_transposed(program, call, build, value, back))
+            gained += bool(build.calls) and build.calls[-1].output is inputs[-1] and not _same_bytes(back, value.shape)
         else:
             return False
-    if len([c for c in build.calls if isinstance(c.op, Transpose)]) * 2 > len(inputs):
+    if gained > len(lost) or (gained == len(lost) and call.output in settled):
         return False
     kind = op.infer(inputs)
     inner = Value(program.unique_name(f"{call.output.name}.nhwc"), kind.shape, kind.dtype, call.output.quant)
-    index = program.calls.index(call)
-    program.calls[index : index + 1] = [
-        *build.calls,
-        Call(op, tuple(inputs), inner, call.source, call.title),
-        Call(Transpose(perm), (inner,), call.output, call.source, call.title),
-    ]
-    program.remove_dead()
+    settled.add(inner)
+    made_inner = Call(op, tuple(inputs), inner, call.source, call.title)
+    _replace_call(program, call, [*build.calls, made_inner], Transpose(perm), inner)
     return True
 
 
-def perm_back(perm: tuple[int, ...]) -> tuple[int, ...]:
-    """The permutation that undoes `perm`."""
-    return tuple(int(i) for i in np.argsort(perm))
+def _transposed(program: Program, reader: Call, build: Builder, value: Value, perm: tuple[int, ...]) -> Value:
+    """Transpose(perm) of the value: the one that is there already, if it is made before the reader."""
+    for call in program.calls[: program.calls.index(reader)]:
+        if call.inputs == (value,) and call.op == Transpose(perm):
+            return call.output
+    return build.call(Transpose(perm), [value])
+
+
+def _replace_call(program: Program, call: Call, before: list[Call], op: Transpose, x: Value) -> None:
+    """`before` and then op(x) in the place of `call`."""
+    index = program.calls.index(call)
+    program.calls[index : index + 1] = [*before, Call(op, (x,), call.output, call.source, "Transpose")]
+    program.remove_dead()
 
 
 def remove_identity_moves(program: Program) -> int:

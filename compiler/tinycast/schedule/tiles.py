@@ -28,21 +28,24 @@ def choose_tile(anchor: Call, target: Target) -> Tile:
     shape = anchor.output.shape
     if anchor.op.pattern is Pattern.DENSE:
         channels = shape[-1] // anchor.op.group if isinstance(anchor.op, Conv2D) else shape[-1]
-        positions = prod(shape[:-1]) if flat_positions(anchor) else shape[-2]
-        return _best(positions, channels, target.accumulators)
+        return _best(_position_counts(anchor, target.accumulators), channels, target.accumulators)
     if isinstance(anchor.op, Conv2D) and len(shape) == 4:
         # Neighbouring positions share the taps' weights, and at stride 1 most of their inputs.
         return Tile(max(divisors(shape[2], min(4, target.accumulators // 2))), 1)
     return Tile()
 
 
-def _best(positions: int, channels: int, accumulators: int) -> Tile:
-    tiles = [
-        Tile(p, c)
-        for p in divisors(positions, accumulators)
-        for c in divisors(channels, accumulators)
-        if p * c <= accumulators
-    ]
+def _position_counts(anchor: Call, limit: int) -> list[int]:
+    """Numbers of neighbouring positions that a tile may hold: it never ends inside a row it did not begin."""
+    *outer, row = anchor.output.shape[:-1] or (1,)
+    counts = divisors(row, limit)
+    if outer and flat_positions(anchor):
+        counts += [row * n for n in divisors(outer[-1], limit // row)][1:]
+    return counts
+
+
+def _best(position_counts: Sequence[int], channels: int, accumulators: int) -> Tile:
+    tiles = [Tile(p, c) for p in position_counts for c in divisors(channels, accumulators) if p * c <= accumulators]
     return min(tiles, key=_loads_a_product)
 
 

@@ -112,8 +112,11 @@ class _Printer:
             self._line(f"{dtype.c_name} {', '.join(f'{name}_{i}' for i in range(elements))};", depth)
 
     def _print_DeclBuffer(self, statement: Any, depth: int) -> None:  # noqa: N802
-        # The flat view of a parameter or of a temporary.
-        self._variables[statement.buffer] = self._variable(statement.data.args[0])
+        # The flat view of a parameter or of a temporary, or another use of a temporary's memory.
+        viewed = statement.data.args[0]
+        self._variables[statement.buffer] = self._variable(viewed)
+        if viewed in self._scalars:
+            self._scalars.add(statement.buffer)
 
     def _print_For(self, statement: Any, depth: int) -> None:  # noqa: N802
         name = self._name(_LOOP_NAMES[(depth - 1) % len(_LOOP_NAMES)])
@@ -164,9 +167,12 @@ class _Printer:
 
 
 def _indirectly_indexed(body: Any) -> set[Any]:
-    """Buffers that are read or written at an index which is not a constant."""
-    return {
+    """Buffers that are read or written at an index which is not a constant, by themselves or through a view."""
+    nodes = list(walk(body))
+    found = {
         node.buffer if isinstance(node, tirx.BufferStore) else node.source
-        for node in walk(body)
+        for node in nodes
         if isinstance(node, tvm.ir.TensorLoad | tirx.BufferStore) and not isinstance(node.indices[0], tirx.IntImm)
     }
+    views = [node for node in nodes if type(node).__name__ == "DeclBuffer"]
+    return found | {view.data.args[0] for view in views if view.buffer in found}

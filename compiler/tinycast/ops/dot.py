@@ -1,0 +1,128 @@
+"""Convolutions and products laid out for dot-product micro-kernels: groups of four along the sum.
+
+A position's window is a run of KW * C neighbours in each of its KH rows. Runs are cut into groups of
+four (the last filled up with zero weights), so that one instruction multiplies several elements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from tinycast.ir.graph import Tensor, Tile
+from tinycast.ir.types import Array, DType
+from tinycast.ops.window import Window
+from tinycast.tvm_bridge import expr as te
+
+LANES = 4
+
+
+def lane(index: te.Expr) -> te.Expr:
+    """Where element `index` of a widened group comes from: 0, 2, 1, 3 (its own inverse)."""
+    return index % 2 * 2 + index // 2
+
+
+def groups_of(run: int) -> int:
+    return ceil(run / LANES)
+
+
+def pack_weights(weight: Array, tile: Tile) -> Array:
+    """(O, KH, KW, C) to (O / channels, KH * groups, channels, 4), zeros where runs and channels are filled up."""
+    out, rows = weight.shape[:2]
+    runs = weight.reshape(out, rows, -1)
+    length = groups_of(runs.shape[2]) * LANES
+    blocks = ceil(out / tile.channels)
+    full = np.zeros((blocks * tile.channels, rows, length), weight.dtype)
+    full[:out, :, : runs.shape[2]] = runs
+    shape = (blocks, tile.channels, rows * length // LANES, LANES)
+    return np.ascontiguousarray(full.reshape(shape).transpose(0, 2, 1, 3))
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The input of a convolution as flat rows: x[n, row, column * channels + channel]."""
+
+    window: Window
+    channels: int
+    columns_out: int
+    tile: Tile
+
+    @property
+    def run(self) -> int:
+        return self.window.kernel[1] * self.channels
+
+    @property
+    def tiles(self) -> int:
+        return ceil(self.columns_out / self.tile.positions)
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether rows have to be copied: for a border, or because the last group of a run reads past it."""
+        return any(self.window.pads) or self.run % LANES != 0
+
+    def rows(self, x: Tensor, pad_value: float) -> Tensor:
+        """The rows with their border, as long as the last tile reads."""
+        if not self.needs_rows:
+            return x
+        top, left, bottom, _ = self.window.pads
+        c = self.channels
+        n, height = int(x.shape[0]), int(x.shape[1])
+        width = int(x.shape[2]) // c if len(x.shape) == 3 else int(x.shape[2])
+        last = (self.tiles * self.tile.positions - 1) * self.window.strides[1]
+        columns = max(last + ceil(groups_of(self.run) * LANES / c), left + 1)
+
+        def body(b: te.Expr, h: te.Expr, f: te.Expr) -> te.Expr:
+            checks = [f >= left * c] if left else []
+            if columns > left + width:
+                checks.append(f < (left + width) * c)
+            if top:
+                checks.append(h >= top)
+            if bottom:
+                checks.append(h < height + top)
+            at = f - left * c
+            element = x[b, h - top, at] if len(x.shape) == 3 else x[b, h - top, at // c, at % c]
+            return te.select(te.all_of(checks), element, te.const(pad_value, DType.INT8)) if checks else element
+
+        return te.compute((n, height + top + bottom, columns * c), body, name="padded")
+
+    def column(self, position: te.Expr) -> te.Expr:
+        """Where the window of an output column starts in its row; positions past the last repeat it."""
+        if not self.needs_rows and self.columns_out % self.tile.positions:
+            position = te.minimum(position, te.const(self.columns_out - 1, DType.INT32))
+        return position * (self.window.strides[1] * self.channels)
+
+
+def dot_convolution(rows: Tensor, weight: Tensor, runs: Runs, rows_out: int) -> Tensor:
+    """sums[h, tile of columns, tile of channels, position, channel], through a widened copy of the windows."""
+    groups = groups_of(runs.run)
+    tile, window = runs.tile, runs.window
+    total = window.kernel[0] * groups
+    blocks = int(weight.shape[0])
+
+    def element(h: te.Expr, p: te.Expr, q: te.Expr, i: te.Expr, k: te.Expr) -> te.Expr:
+        row = h * window.strides[0] + q // groups * window.dilations[0]
+        at = runs.column(p * tile.positions + i) + q % groups * LANES + lane(k)
+        return te.cast(rows[0, row, at], DType.INT16)
+
+    wide = te.compute((rows_out, runs.tiles, total, tile.positions, LANES), element, name="wide")
+    q, k = te.reduce_axis((0, total), "q"), te.reduce_axis((0, LANES), "k")
+
+    def product(h: te.Expr, p: te.Expr, o: te.Expr, i: te.Expr, j: te.Expr) -> te.Expr:
+        return te.sum(
+            te.cast(wide[h, p, q, i, k], DType.INT32) * te.cast(weight[o, q, j, lane(k)], DType.INT32), axis=[q, k]
+        )
+
+    return te.compute((rows_out, runs.tiles, blocks, tile.positions, tile.channels), product, name="accumulator")
+
+
+def dot_product(x: Tensor, weight: Tensor, positions: int, tile: Tile) -> Tensor:
+    """sums[position, tile of channels, channel] of x (positions, K) with K a multiple of four."""
+    q = te.reduce_axis((0, int(weight.shape[1])), "q")
+    k = te.reduce_axis((0, LANES), "k")
+
+    def product(p: te.Expr, o: te.Expr, j: te.Expr) -> te.Expr:
+        return te.sum(te.cast(x[p, q * LANES + k], DType.INT32) * te.cast(weight[o, q, j, k], DType.INT32), axis=[q, k])
+
+    return te.compute((positions, int(weight.shape[0]), tile.channels), product, name="accumulator")
