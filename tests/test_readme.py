@@ -63,7 +63,7 @@ def test_commands_run_in_order_and_the_c_example_compiles(tmp_path: Path) -> Non
                 assert (tmp_path / words[words.index("-o") + 1]).exists(), line
     (source,) = blocks("c")
     (tmp_path / "example.c").write_text(source, encoding="utf-8")
-    compiler = [sys.executable, "-m", "ziglang", "cc", "-std=c99", "-fsyntax-only", "-Idigits_m4/include"]
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-std=c99", "-c", "-Idigits_m4/include", "-o", "example.o"]
     run([*compiler, "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", "example.c"])
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -291,6 +295,19 @@ def test_json_leaves_stdout_to_one_object() -> None:
     assert done.code == 0, done.stderr
     assert done.data["ok"] is True
     assert "running on host" in done.stderr
+
+
+def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
+    terminal, its_end = pty.openpty()
+    arguments = ["quantize", DIGITS_MODEL, "-o", tmp_path / "q.onnx", "--calibration", CALIBRATION, "--json"]
+    command = [sys.executable, "-m", "tinycast.cli.main", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=its_end, env={**os.environ, "TERM": "xterm"})
+    shown = os.read(terminal, 1_000_000)
+    os.close(its_end)
+    os.close(terminal)
+    assert done.returncode == 0
+    assert b"quantizing" in shown
+    assert json.loads(done.stdout)["model"] == str(tmp_path / "q.onnx")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the commands share: options, and how they write results, remarks and progress."""
+"""What the commands share: options, and how they write results and progress."""
 
 from __future__ import annotations
 
@@ -45,19 +45,26 @@ class Output:
         print(f"error: {error}", file=sys.stderr)
         raise click.exceptions.Exit(error.exit_code)
 
-    def remark(self, text: str) -> None:
-        """Say, with -v, what is being done."""
-        if self.verbose:
-            print(text, file=sys.stderr)
-
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, int, int], None]]:
-        """Yield a function that shows (what is being done, steps done, steps in all) where stderr is a terminal."""
+        """Yield a function that takes (what is being done, steps done, steps in all).
+
+        Where stderr is a terminal it is shown as a bar; with -v each thing that is done gets a line.
+        """
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         console = Console(stderr=True)
         with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
             task = bar.add_task("")
-            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+            told = ""
+
+            def tell(what: str, done: int, total: int) -> None:
+                nonlocal told
+                if self.verbose and what != told:
+                    bar.console.print(what, markup=False, highlight=False, soft_wrap=True)
+                told = what
+                bar.update(task, description=what, completed=done, total=total)
+
+            yield tell
 
 
 def error_data(error: TinycastError) -> dict[str, Any]:

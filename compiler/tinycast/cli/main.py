@@ -73,7 +73,9 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if "--debug" in arguments:
             raise
-        known = error if isinstance(error, TinycastError) else _bug(error)
+        known = error if isinstance(error, TinycastError) else InternalError(_describe(error))
+        if isinstance(known, InternalError):
+            known.fix = known.fix or "report this bug of tinycast, with the model and the traceback that --debug shows"
         print(f"error: {known}", file=sys.stderr)
         _tell_json(arguments, known)
         return known.exit_code
@@ -85,11 +87,8 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def _bug(error: Exception) -> InternalError:
-    return InternalError(
-        f"a bug in tinycast: {type(error).__name__}: {' '.join(str(error).split())}",
-        fix="report it with the model and the traceback that --debug shows",
-    )
+def _describe(error: Exception) -> str:
+    return f"a bug in tinycast: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _tell_json(arguments: Sequence[str], error: TinycastError) -> None:

@@ -37,8 +37,9 @@ def command(
     inputs = load_inputs(samples, manifest)
     driver = driver_for(load_target(manifest["target"]), driver_name)
     count = len(next(iter(inputs.values())))
-    output.remark(f"running {count} samples on {driver.name}")
-    measured = driver.run(artifact.files, manifest, inputs)
+    with output.progress() as tell:
+        tell(f"running {count} samples on {driver.name}", 0, 1)
+        measured = driver.run(artifact.files, manifest, inputs)
     if destination is not None:
         write_arrays(destination, measured.outputs)
     data = {

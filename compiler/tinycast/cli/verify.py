@@ -84,8 +84,7 @@ def command(
             manifest = artifacts[target].manifest
             if not inputs:
                 inputs = random_inputs(manifest, _RANDOM_SAMPLES) if samples is None else load_inputs(samples, manifest)
-            tell(f"running on {target}", 2 * index + 1, 2 * len(targets) + 1)
-            output.remark(f"running on {target} with {drivers[target].name}")
+            tell(f"running on {target} in {drivers[target].name}", 2 * index + 1, 2 * len(targets) + 1)
             results[target] = drivers[target].run(artifacts[target].files, manifest, inputs).outputs
         tell("running in ONNX Runtime", 2 * len(targets), 2 * len(targets) + 1)
         reference = _reference(model, artifacts[targets[0]].manifest, inputs)
