@@ -18,7 +18,8 @@ from tinycast.ir.types import Array
 from tinycast.target.types import Target
 from tinycast.toolchain.find import compiler_for
 
-_SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+# Instrumented code takes gcc four times as long to optimize as to translate.
+_SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O0")
 
 
 @dataclass(frozen=True)
