@@ -73,9 +73,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if "--debug" in arguments:
             raise
-        known = error if isinstance(error, TinycastError) else InternalError(_describe(error))
-        if isinstance(known, InternalError):
-            known.fix = known.fix or "report this bug of tinycast, with the model and the traceback that --debug shows"
+        known = _bug(error) if isinstance(error, InternalError) or not isinstance(error, TinycastError) else error
         print(f"error: {known}", file=sys.stderr)
         _tell_json(arguments, known)
         return known.exit_code
@@ -87,8 +85,12 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def _describe(error: Exception) -> str:
-    return f"a bug in tinycast: {type(error).__name__}: {' '.join(str(error).split())}"
+def _bug(error: Exception) -> InternalError:
+    """What a user needs of a bug: its first line. The rest is for those who look into it."""
+    text = error.what if isinstance(error, InternalError) else f"a bug in tinycast: {type(error).__name__}: {error}"
+    where = error.where if isinstance(error, InternalError) else ""
+    fix = "report this bug of tinycast, with the model and the traceback that --debug shows"
+    return InternalError(text.strip().partition("\n")[0], where=where, fix=fix)
 
 
 def _tell_json(arguments: Sequence[str], error: TinycastError) -> None:
