@@ -87,6 +87,7 @@ static inline float tc_tanh(float x)
 /* Square root by Newton's method on the reciprocal square root, the last step on the root itself. */
 static inline float tc_sqrt(float x)
 {
+    float scale = 1.0f;
     float y;
     float root;
     if (!(x > 0.0f)) {
@@ -96,14 +97,15 @@ static inline float tc_sqrt(float x)
         return x;
     }
     if (x < 1.2e-38f) { /* subnormal */
-        return tc_sqrt(x * 16777216.0f) * (1.0f / 4096.0f);
+        x *= 16777216.0f;
+        scale = 1.0f / 4096.0f;
     }
     y = tc_from_bits(0x5f3759dfU - (tc_to_bits(x) >> 1));
     y = y * (1.5f - 0.5f * x * y * y);
     y = y * (1.5f - 0.5f * x * y * y);
     y = y * (1.5f - 0.5f * x * y * y);
     root = x * y;
-    return 0.5f * (root + x / root);
+    return 0.5f * (root + x / root) * scale;
 }
 
 /* The error function: a series near zero, else 1 - a rational times e^-x^2 (Abramowitz and Stegun 7.1.26 is

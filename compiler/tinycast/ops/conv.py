@@ -79,7 +79,7 @@ class Conv2D(Op):
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, weight, bias = tensors
         if tile.lanes:
-            runs = Runs(self.window, int(weight_channels(x, self.group)), out.shape[2], tile)
+            runs = Runs(self.window, tile.input_channels, out.shape[2], tile, len(x.shape) == 4)
             acc = dot_convolution(runs.rows(x, self.pad_value), weight, runs, out.shape[1])
             p, c = tile.positions, tile.channels
             return te.compute(

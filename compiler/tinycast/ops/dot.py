@@ -48,6 +48,7 @@ class Runs:
     channels: int
     columns_out: int
     tile: Tile
+    copied: bool  # the input is computed in the same kernel: its rows are made first
 
     @property
     def run(self) -> int:
@@ -60,7 +61,7 @@ class Runs:
     @property
     def needs_rows(self) -> bool:
         """Whether rows have to be copied: for a border, or because the last group of a run reads past it."""
-        return any(self.window.pads) or self.run % LANES != 0
+        return self.copied or any(self.window.pads) or self.run % LANES != 0
 
     def rows(self, x: Tensor, pad_value: float) -> Tensor:
         """The rows with their border, as long as the last tile reads."""

@@ -9,9 +9,10 @@ from tinycast.errors import InternalError, TinycastError
 from tinycast.ir.graph import Call, Pattern, TensorType, Tile
 from tinycast.ir.kernel import Argument, Kernel, Parameter, Role, Step
 from tinycast.ir.types import DType, Value
+from tinycast.ops.conv import Conv2D
 from tinycast.ops.shape import Reshape
 from tinycast.schedule.strategies import schedule_group
-from tinycast.schedule.tiles import choose_tile
+from tinycast.schedule.tiles import choose_tile, flat_positions
 from tinycast.target.types import Target
 from tinycast.tvm_bridge import expr as te
 from tinycast.tvm_bridge.c_printer import print_function
@@ -22,6 +23,7 @@ from tinycast.tvm_bridge.lower import lower
 _HEADERS = {
     "tc_clamp": "tc_requantize.h",
     "tc_requantize": "tc_requantize.h",
+    **dict.fromkeys(("tc_dot_2x2", "tc_dot_1x4", "tc_widen"), "tc_dot.h"),
     "tc_softmax": "tc_softmax.h",
     "tc_round_clamp": "tc_round.h",
     **dict.fromkeys(
@@ -54,6 +56,7 @@ class _GroupCompiler:
         self._target = target
         self._symbol = symbol
         self._tile = Tile() if anchor is None else choose_tile(anchor, target)
+        self._image = self._flat_image()
         self._tensors: dict[Value, te.Tensor] = {}
         self._parameters: list[tuple[Parameter, Argument, te.Tensor]] = []
         self._names: set[str] = {"output"}
@@ -89,6 +92,22 @@ class _GroupCompiler:
             sum(c.op.macs(c.inputs, TensorType(c.output.shape, c.output.dtype)) for c in self._all),
         )
 
+    def _flat_image(self) -> tuple[int, int] | None:
+        """(H, W) where the whole group works position by position: its positions are counted as one row."""
+        anchor = self._anchor
+        if anchor is not self._calls[0] or not isinstance(anchor.op, Conv2D) or not flat_positions(anchor):
+            return None
+        if not all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls[1:]):
+            return None
+        image = anchor.output.shape[1:3]
+        operands = [v.shape for c in self._calls[1:] for v in c.inputs if len(v.shape) == 4]
+        return image if all(s[1:3] in (image, (1, 1)) for s in operands) else None
+
+    def _shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if self._image is None or len(shape) != 4 or shape[1:3] != self._image:
+            return shape
+        return (shape[0], 1, shape[1] * shape[2], shape[3])
+
     def _compute(self, call: Call) -> None:
         inputs = list(call.inputs)
         if isinstance(call.op, Reshape) and inputs[0] not in self._tensors and len(self._calls) > 1:
@@ -101,7 +120,7 @@ class _GroupCompiler:
             self._parameter(v, v, call if call is self._anchor else None, i) if t is None else t
             for i, (v, t) in enumerate(zip(inputs, tensors, strict=True))
         ]
-        kind = TensorType(call.output.shape, call.output.dtype)
+        kind = TensorType(self._shape(call.output.shape), call.output.dtype)
         self._tensors[call.output] = call.op.compute(tensors, kind, self._tile)
 
     def _parameter(self, value: Value, view: Value, anchor: Call | None, index: int) -> te.Tensor:
@@ -111,15 +130,26 @@ class _GroupCompiler:
                 return self._scalar(value)
             if anchor is not None:
                 data = anchor.op.pack(index, data, self._tile)
+            data = data.reshape(self._shape(data.shape))
             packed = Value(value.name, data.shape, value.dtype, data=data)
             name = self._unique(re.split(r"[./]", value.name)[-1])
             tensor = te.placeholder(data.shape, value.dtype.value, name=name)
             self._parameters.append((Parameter(name, value.dtype, Role.INPUT, packed.bytes), packed, tensor))
             return tensor
+        if anchor is not None and index == 0 and self._tile.input_channels:
+            return self._flat_rows(value)
         name = self._unique("input")
-        tensor = te.placeholder(view.shape, view.dtype.value, name=name)
+        tensor = te.placeholder(self._shape(view.shape), view.dtype.value, name=name)
         self._parameters.append((Parameter(name, value.dtype, Role.INPUT, value.bytes), value, tensor))
         self._tensors[value] = tensor
+        return tensor
+
+    def _flat_rows(self, value: Value) -> te.Tensor:
+        """The input of a convolution as rows without a channel axis; only the convolution reads it so."""
+        n, h, w, c = self._shape(value.shape)
+        name = self._unique("input")
+        tensor = te.placeholder((n, h, w * c), value.dtype.value, name=name)
+        self._parameters.append((Parameter(name, value.dtype, Role.INPUT, value.bytes), value, tensor))
         return tensor
 
     def _scalar(self, value: Value) -> te.Tensor:

@@ -7,6 +7,7 @@ from math import prod
 from tinycast.ir.graph import Call, Pattern, Tile
 from tinycast.ops.conv import Conv2D
 from tinycast.schedule.blocks import accumulate_at, blocks_of, is_reduction, loop_depth, sort_stages, unroll
+from tinycast.schedule.dot import schedule_dot
 from tinycast.schedule.tiles import flat_positions, unrolled_taps
 from tinycast.tvm_bridge.function import Schedule
 
@@ -15,6 +16,8 @@ def schedule_group(schedule: Schedule, anchor: Call | None, tile: Tile, *, flat:
     """Schedule a group around `anchor`. `flat`: without one, output and operands have the same elements."""
     if anchor is None:
         _elementwise(schedule, flat=flat)
+    elif tile.lanes:
+        schedule_dot(schedule, anchor, tile)
     elif anchor.op.pattern is Pattern.ROWS:
         _rows(schedule, anchor)
     elif anchor.op.pattern is Pattern.DENSE:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from math import prod
 
 from tinycast.ir.graph import Call, Pattern, Tile
+from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
+from tinycast.ops.dense import FullyConnected
+from tinycast.ops.dot import LANES
 from tinycast.target.types import Target
 
 
@@ -26,6 +29,9 @@ def flat_positions(call: Call) -> bool:
 def choose_tile(anchor: Call, target: Target) -> Tile:
     """The tile with the fewest loads a product that leaves the core the registers it needs."""
     shape = anchor.output.shape
+    micro = _micro_kernel(anchor, target)
+    if micro is not None:
+        return micro
     if anchor.op.pattern is Pattern.DENSE:
         channels = shape[-1] // anchor.op.group if isinstance(anchor.op, Conv2D) else shape[-1]
         return _best(_position_counts(anchor, target.accumulators), channels, target.accumulators)
@@ -56,3 +62,18 @@ def _loads_a_product(tile: Tile) -> tuple[float, int]:
 def unrolled_taps(extents: Sequence[int], tile: Tile) -> bool:
     """Whether a window is small enough to be written out tap by tap."""
     return prod(extents) * tile.positions <= 40
+
+
+def _micro_kernel(anchor: Call, target: Target) -> Tile | None:
+    """The tile of the target's dot-product micro-kernel that fits the layer, if there is one."""
+    x, *rest = anchor.inputs
+    if not rest or x.dtype is not DType.INT8 or rest[0].dtype is not DType.INT8:
+        return None
+    op = anchor.op
+    if isinstance(op, Conv2D) and op.pattern is Pattern.DENSE and "dot_2x2" in target.micro_kernels:
+        if op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1:
+            return Tile(2, 2, LANES, x.shape[3])
+    if isinstance(op, FullyConnected) and "dot_1x4" in target.micro_kernels:
+        if len(x.shape) == 2 and x.shape[1] % LANES == 0:
+            return Tile(1, 4, LANES)
+    return None

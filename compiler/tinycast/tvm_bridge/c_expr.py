@@ -107,8 +107,12 @@ class ExpressionPrinter:
         # The right operand is bracketed at the same level: - / % and shifts are not associative.
         if sign == "&&":
             left, right = self._operand(a, _AND), self._operand(b, _AND)
-        elif sign == "||":  # compilers warn of && inside || without brackets
+        elif sign == "||":  # compilers warn of && inside of || without brackets
             left, right = self._operand(a, _EQUAL), self._operand(b, _EQUAL)
+        elif level in (_EQUAL, _LESS):
+            left, right = self._operand(a, _SHIFT), self._operand(b, _SHIFT)
+        elif level < _ADD:  # nor do they like + inside of >>, or any of these inside of another
+            left, right = self._operand(a, _UNARY), self._operand(b, _UNARY)
         else:
             left, right = self._operand(a, level), self._operand(b, level + 1)
         return self._narrow(f"{left} {sign} {right}", dtype, level)
@@ -129,4 +133,7 @@ class ExpressionPrinter:
             function = expr.args[0].value
             self.functions.add(function)
             return f"{function}({', '.join(self.text(a) for a in expr.args[1:])})", _ATOM
+        if name == "address_of":
+            load = expr.args[0]
+            return f"&{self._element(load.source, self.text(load.indices[0]))}", _UNARY
         raise InternalError(f"no C for the intrinsic {name}")

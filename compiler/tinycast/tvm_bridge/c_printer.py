@@ -52,7 +52,7 @@ class _Printer:
         self._variables: dict[Any, str] = dict(zip(function.params, names, strict=True))
         self._taken = set(names)
         self._scalars: set[Any] = set()  # temporaries printed as scalars
-        self._indirect = _indirectly_indexed(function.body)
+        self._arrays = _needing_memory(function.body)
         self._scratch: list[Scratch] = []
         self._lines: list[str] = []
         self._expressions = ExpressionPrinter(self._variable, self._element)
@@ -105,7 +105,7 @@ class _Printer:
         self._variables[buffer] = name
         if size > _STACK_BYTES:
             self._scratch.append(Scratch(name, dtype, size))
-        elif buffer in self._indirect:
+        elif buffer in self._arrays:
             self._line(f"{dtype.c_name} {name}[{elements}];", depth)
         else:
             self._scalars.add(buffer)
@@ -166,13 +166,17 @@ class _Printer:
         self._print(statement.body, depth)
 
 
-def _indirectly_indexed(body: Any) -> set[Any]:
-    """Buffers that are read or written at an index which is not a constant, by themselves or through a view."""
-    nodes = list(walk(body))
-    found = {
-        node.buffer if isinstance(node, tirx.BufferStore) else node.source
-        for node in nodes
-        if isinstance(node, tvm.ir.TensorLoad | tirx.BufferStore) and not isinstance(node.indices[0], tirx.IntImm)
-    }
-    views = [node for node in nodes if type(node).__name__ == "DeclBuffer"]
+def _needing_memory(body: Any) -> set[Any]:
+    """Buffers that are read or written at an index which is not a constant, or whose address is taken."""
+    found = set()
+    views = []
+    for node in walk(body):
+        if isinstance(node, tvm.ir.TensorLoad) and not isinstance(node.indices[0], tirx.IntImm):
+            found.add(node.source)
+        elif isinstance(node, tirx.BufferStore) and not isinstance(node.indices[0], tirx.IntImm):
+            found.add(node.buffer)
+        elif isinstance(node, tvm.ir.Call) and node.op.name.endswith("address_of"):
+            found.add(node.args[0].source)
+        elif type(node).__name__ == "DeclBuffer":
+            views.append(node)
     return found | {view.data.args[0] for view in views if view.buffer in found}

@@ -1,0 +1,53 @@
+"""The schedule of layers that a dot-product micro-kernel computes."""
+
+from __future__ import annotations
+
+from tinycast.ir.graph import Call, Tile
+from tinycast.ops.conv import Conv2D
+from tinycast.schedule.blocks import blocks_of, name_of, unroll
+from tinycast.tvm_bridge import micro_kernels
+from tinycast.tvm_bridge.function import Schedule
+
+_KEPT = ("accumulator", "wide", "padded")
+
+
+def schedule_dot(schedule: Schedule, anchor: Call, tile: Tile) -> None:
+    """Sums of a tile by the micro-kernel; the rest of the kernel on its results, in registers."""
+    *before, output = blocks_of(schedule)
+    names = {name_of(schedule, b): b for b in before}
+    for name, block in names.items():
+        if name not in _KEPT:
+            schedule.compute_inline(block)
+    accumulator = schedule.get_sblock("accumulator")
+    *outer, groups, lanes = schedule.get_loops(accumulator)
+    length = int(schedule.get(groups).extent)
+    if isinstance(anchor.op, Conv2D):
+        rows, columns, channels, position, channel = outer
+        tile_loops = [position, channel]
+        intrinsic = micro_kernels.dot_2x2(length)
+    else:
+        positions, channels, channel = outer
+        tile_loops = [channel]
+        intrinsic = micro_kernels.dot_1x4(length)
+    depth = len(outer) - len(tile_loops)
+    schedule.reverse_compute_at(output, channels)
+    unroll(schedule, list(schedule.get_loops(output))[depth:])
+    schedule.set_scope(accumulator, 0, "local")
+    if isinstance(anchor.op, Conv2D):
+        wide = schedule.get_sblock("wide")
+        schedule.compute_at(wide, columns, preserve_unit_loops=True)
+        if "padded" in names:
+            schedule.compute_at(schedule.get_sblock("padded"), rows)
+        _widen(schedule, wide, anchor.op.window.kernel[0])
+    start = schedule.decompose_reduction(accumulator, tile_loops[0])
+    unroll(schedule, list(schedule.get_loops(start))[depth:])
+    schedule.tensorize(tile_loops[0], intrinsic)
+
+
+def _widen(schedule: Schedule, wide: object, kernel_rows: int) -> None:
+    """Widen the windows of a tile's positions, a run at a time."""
+    groups, position, lane = list(schedule.get_loops(wide))[-3:]
+    row, group = schedule.split(groups, [kernel_rows, None])
+    schedule.reorder(row, position, group, lane)
+    length = int(schedule.get(group).extent)
+    schedule.tensorize(group if length > 1 else lane, micro_kernels.widen(length))
