@@ -16,4 +16,35 @@ static inline int8_t tc_requantize(int32_t accumulator, int32_t multiplier, int3
     return (int8_t)tc_clamp(tc_mulhi_add(accumulator, multiplier, addend) >> shift, low, high);
 }
 
+/* tc_requantize to the whole range of int8 with a constant shift: tc_requantize_s8_1 to tc_requantize_s8_23. */
+#define TC_REQUANTIZE_S8(shift)                                                                                        \
+    static inline int8_t tc_requantize_s8_##shift(int32_t accumulator, int32_t multiplier, int32_t addend)             \
+    {                                                                                                                  \
+        return tc_requantize(accumulator, multiplier, addend, shift, -128, 127);                                       \
+    }
+
+TC_REQUANTIZE_S8(1)
+TC_REQUANTIZE_S8(2)
+TC_REQUANTIZE_S8(3)
+TC_REQUANTIZE_S8(4)
+TC_REQUANTIZE_S8(5)
+TC_REQUANTIZE_S8(6)
+TC_REQUANTIZE_S8(7)
+TC_REQUANTIZE_S8(8)
+TC_REQUANTIZE_S8(9)
+TC_REQUANTIZE_S8(10)
+TC_REQUANTIZE_S8(11)
+TC_REQUANTIZE_S8(12)
+TC_REQUANTIZE_S8(13)
+TC_REQUANTIZE_S8(14)
+TC_REQUANTIZE_S8(15)
+TC_REQUANTIZE_S8(16)
+TC_REQUANTIZE_S8(17)
+TC_REQUANTIZE_S8(18)
+TC_REQUANTIZE_S8(19)
+TC_REQUANTIZE_S8(20)
+TC_REQUANTIZE_S8(21)
+TC_REQUANTIZE_S8(22)
+TC_REQUANTIZE_S8(23)
+
 #endif

@@ -41,6 +41,9 @@ class Requantize(Op):
                 acc = te.extern(DType.INT32, "tc_clamp", acc, -limit, limit)
             if self.pre_shift:
                 acc = acc * (1 << self.pre_shift)
+            fixed = te.constant_value(shift)
+            if fixed is not None and (self.low, self.high) == (-128, 127):
+                return te.extern(DType.INT8, f"tc_requantize_s8_{fixed}", acc, multiplier, addend)
             return te.extern(DType.INT8, "tc_requantize", acc, multiplier, addend, shift, self.low, self.high)
 
         return te.elementwise(tensors, out.shape, body, "requantized")

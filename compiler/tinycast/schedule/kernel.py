@@ -6,6 +6,7 @@ import re
 
 
 from tinycast.errors import InternalError, TinycastError
+from tinycast.ir.fixed_point import MAX_SHIFT
 from tinycast.ir.graph import Call, Pattern, TensorType, Tile
 from tinycast.ir.kernel import Argument, Kernel, Parameter, Role, Step
 from tinycast.ir.types import DType, Value
@@ -23,6 +24,7 @@ from tinycast.tvm_bridge.lower import lower
 _HEADERS = {
     "tc_clamp": "tc_requantize.h",
     "tc_requantize": "tc_requantize.h",
+    **{f"tc_requantize_s8_{shift}": "tc_requantize.h" for shift in range(1, MAX_SHIFT + 1)},
     **dict.fromkeys(("tc_dot_2x2", "tc_dot_1x4", "tc_widen"), "tc_dot.h"),
     "tc_softmax": "tc_softmax.h",
     "tc_round_clamp": "tc_round.h",

@@ -37,7 +37,7 @@ def choose_tile(anchor: Call, target: Target) -> Tile:
         return _best(_position_counts(anchor, target.accumulators), channels, target.accumulators)
     if isinstance(anchor.op, Conv2D) and len(shape) == 4:
         # Neighbouring positions share the taps' weights, and at stride 1 most of their inputs.
-        return Tile(max(divisors(shape[2], min(4, target.accumulators // 2))), 1)
+        return Tile(max(divisors(shape[2], target.accumulators - 1)), 1)
     return Tile()
 
 
@@ -61,7 +61,7 @@ def _loads_a_product(tile: Tile) -> tuple[float, int]:
 
 def unrolled_taps(extents: Sequence[int], tile: Tile) -> bool:
     """Whether a window is small enough to be written out tap by tap."""
-    return prod(extents) * tile.positions <= 40
+    return prod(extents) * tile.positions <= 64
 
 
 def _micro_kernel(anchor: Call, target: Target) -> Tile | None:

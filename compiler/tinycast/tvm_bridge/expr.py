@@ -48,6 +48,11 @@ def extern(dtype: DType, function: str, *args: Expr) -> Expr:
     return tirx.call_pure_extern(dtype.value, function, *args)
 
 
+def constant_value(value: Expr) -> int | None:
+    """The value of an integer constant; None where the expression is none."""
+    return int(value.value) if isinstance(value, tirx.IntImm) else None
+
+
 def minimum(a: Expr, b: Expr) -> Expr:
     return tirx.min(a, b)
 

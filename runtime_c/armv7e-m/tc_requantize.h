@@ -1,0 +1,54 @@
+#ifndef TC_REQUANTIZE_H
+#define TC_REQUANTIZE_H
+
+#include "tc_mulhi.h"
+
+static inline int32_t tc_clamp(int32_t value, int32_t low, int32_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+/* clamp((hi32(accumulator * multiplier) + addend) >> shift): round half up of the exact product over
+ * 2^(32 + shift), plus the zero point, which the addend holds together with the rounding half. */
+static inline int8_t tc_requantize(int32_t accumulator, int32_t multiplier, int32_t addend, int32_t shift, int32_t low,
+                                   int32_t high)
+{
+    return (int8_t)tc_clamp(tc_mulhi_add(accumulator, multiplier, addend) >> shift, low, high);
+}
+
+/* tc_requantize to the whole range of int8 with a constant shift, tc_requantize_s8_1 to tc_requantize_s8_23: two instructions,
+ * SMMLA and SSAT. */
+#define TC_REQUANTIZE_S8(shift)                                                                                        \
+    static inline int8_t tc_requantize_s8_##shift(int32_t accumulator, int32_t multiplier, int32_t addend)             \
+    {                                                                                                                  \
+        int32_t result;                                                                                                \
+        int32_t high = tc_mulhi_add(accumulator, multiplier, addend);                                                  \
+        __asm__("ssat %0, #8, %1, asr #" #shift : "=r"(result) : "r"(high));                                           \
+        return (int8_t)result;                                                                                         \
+    }
+
+TC_REQUANTIZE_S8(1)
+TC_REQUANTIZE_S8(2)
+TC_REQUANTIZE_S8(3)
+TC_REQUANTIZE_S8(4)
+TC_REQUANTIZE_S8(5)
+TC_REQUANTIZE_S8(6)
+TC_REQUANTIZE_S8(7)
+TC_REQUANTIZE_S8(8)
+TC_REQUANTIZE_S8(9)
+TC_REQUANTIZE_S8(10)
+TC_REQUANTIZE_S8(11)
+TC_REQUANTIZE_S8(12)
+TC_REQUANTIZE_S8(13)
+TC_REQUANTIZE_S8(14)
+TC_REQUANTIZE_S8(15)
+TC_REQUANTIZE_S8(16)
+TC_REQUANTIZE_S8(17)
+TC_REQUANTIZE_S8(18)
+TC_REQUANTIZE_S8(19)
+TC_REQUANTIZE_S8(20)
+TC_REQUANTIZE_S8(21)
+TC_REQUANTIZE_S8(22)
+TC_REQUANTIZE_S8(23)
+
+#endif
