@@ -75,15 +75,17 @@ class Runs:
         columns = max(last + ceil(groups_of(self.run) * LANES / c), left + 1)
 
         def body(b: te.Expr, h: te.Expr, f: te.Expr) -> te.Expr:
-            checks = [f >= left * c] if left else []
+            # An input in another order is copied pixel by pixel (the schedule splits f), else in one run.
+            at, unit = (f // c, 1) if len(x.shape) == 4 else (f, c)
+            checks = [at >= left * unit] if left else []
             if columns > left + width:
-                checks.append(f < (left + width) * c)
+                checks.append(at < (left + width) * unit)
             if top:
                 checks.append(h >= top)
             if bottom:
                 checks.append(h < height + top)
-            at = f - left * c
-            element = x[b, h - top, at] if len(x.shape) == 3 else x[b, h - top, at // c, at % c]
+            at = at - left * unit
+            element = x[b, h - top, at, f % c] if len(x.shape) == 4 else x[b, h - top, at]
             return te.select(te.all_of(checks), element, te.const(pad_value, DType.INT8)) if checks else element
 
         return te.compute((n, height + top + bottom, columns * c), body, name="padded")

@@ -11,8 +11,11 @@ from tinycast.tvm_bridge.function import Schedule
 _KEPT = ("accumulator", "wide", "padded")
 
 
-def schedule_dot(schedule: Schedule, anchor: Call, tile: Tile) -> None:
-    """Sums of a tile by the micro-kernel; the rest of the kernel on its results, in registers."""
+def schedule_dot(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool) -> None:
+    """Sums of a tile by the micro-kernel; the rest of the kernel on its results, in registers.
+
+    `moved`: the kernel itself brings its input into order, while copying rows of it.
+    """
     *before, output = blocks_of(schedule)
     names = {name_of(schedule, b): b for b in before}
     for name, block in names.items():
@@ -37,7 +40,10 @@ def schedule_dot(schedule: Schedule, anchor: Call, tile: Tile) -> None:
         wide = schedule.get_sblock("wide")
         schedule.compute_at(wide, columns, preserve_unit_loops=True)
         if "padded" in names:
-            schedule.compute_at(schedule.get_sblock("padded"), rows)
+            padded = schedule.get_sblock("padded")
+            schedule.compute_at(padded, rows)
+            if moved:
+                schedule.split(schedule.get_loops(padded)[-1], [None, tile.input_channels])
         _widen(schedule, wide, anchor.op.window.kernel[0])
     start = schedule.decompose_reduction(accumulator, tile_loops[0])
     unroll(schedule, list(schedule.get_loops(start))[depth:])

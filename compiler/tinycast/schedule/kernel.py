@@ -69,7 +69,8 @@ class _GroupCompiler:
         result = self._tensors[self._calls[-1].output]
         tensors = [t for _, _, t in self._parameters]
         schedule = schedule_of([*tensors, result])
-        schedule_group(schedule, self._anchor, self._tile, flat=self._is_flat())
+        moved = self._anchor is not None and self._anchor.inputs[0] in {c.output for c in self._calls}
+        schedule_group(schedule, self._anchor, self._tile, flat=self._is_flat(), moved=moved)
         names = [p.name for p, _, _ in self._parameters] + ["output"]
         printed = print_function(lower(schedule.mod), names)
         parameters = [p for p, _, _ in self._parameters]

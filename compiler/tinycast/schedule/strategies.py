@@ -12,12 +12,15 @@ from tinycast.schedule.tiles import flat_positions, unrolled_taps
 from tinycast.tvm_bridge.function import Schedule
 
 
-def schedule_group(schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool) -> None:
-    """Schedule a group around `anchor`. `flat`: without one, output and operands have the same elements."""
+def schedule_group(schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool, moved: bool) -> None:
+    """Schedule a group around `anchor`. `flat`: without one, output and operands have the same elements.
+
+    `moved`: operators before the anchor bring its input into order.
+    """
     if anchor is None:
         _elementwise(schedule, flat=flat)
     elif tile.lanes:
-        schedule_dot(schedule, anchor, tile)
+        schedule_dot(schedule, anchor, tile, moved=moved)
     elif anchor.op.pattern is Pattern.ROWS:
         _rows(schedule, anchor)
     elif anchor.op.pattern is Pattern.DENSE:

@@ -79,6 +79,8 @@ class ExpressionPrinter:
         kind = type(expr)
         if kind in (tirx.IntImm, tirx.FloatImm):
             text = literal(expr.value, str(expr.ty))
+            if "TC_" in text:
+                self.functions.add(text.removeprefix("-"))
             return text, _UNARY if text.startswith("-") else _ATOM
         if isinstance(expr, tirx.Var):
             return self._variable(expr), _ATOM

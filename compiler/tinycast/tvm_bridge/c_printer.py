@@ -20,6 +20,7 @@ from tinycast.ir.types import DType
 from tinycast.tvm_bridge.c_expr import ExpressionPrinter, c_type
 from tinycast.tvm_bridge.nodes import walk
 
+_COLUMNS = 120
 _LOOP_NAMES = "ijklmnpqrstuvw"  # by depth
 _WIDE = ("int32", "uint32", "float32")  # types that C does not promote
 _STACK_BYTES = 64  # the largest array a kernel may keep on the stack
@@ -83,7 +84,11 @@ class _Printer:
         return f"{name}_{index}" if buffer in self._scalars else f"{name}[{index}]"
 
     def _line(self, text: str, depth: int) -> None:
-        self._lines.append("    " * depth + text)
+        indent = "    " * depth
+        while len(indent) + len(text) > _COLUMNS and (end := _break(text, _COLUMNS - len(indent))) > 0:
+            self._lines.append(indent + text[:end].rstrip())
+            text, indent = text[end:].lstrip(), "    " * (depth + 1)
+        self._lines.append(indent + text)
 
     def _print(self, statement: Any, depth: int) -> None:
         kind = type(statement).__name__
@@ -164,6 +169,17 @@ class _Printer:
 
     def _print_AttrStmt(self, statement: Any, depth: int) -> None:  # noqa: N802
         self._print(statement.body, depth)
+
+
+def _break(text: str, limit: int) -> int:
+    """Where a line is best broken before `limit`: after a comma, or an operator outside of as many brackets as can be."""
+    best, depth_there, depth = 0, 1 << 30, 0
+    for i, character in enumerate(text[:limit]):
+        depth += (character in "([") - (character in ")]")
+        ends = character == " " and (text[i - 1] == "," or text[i - 2 : i] == "&&" or text[i - 1] in "=?:+")
+        if ends and depth <= depth_there and i > limit // 4:
+            best, depth_there = i + 1, depth
+    return best
 
 
 def _needing_memory(body: Any) -> set[Any]:
