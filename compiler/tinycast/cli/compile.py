@@ -36,6 +36,7 @@ from tinycast.target.load import load_target
 @click.option("--calibration", type=PATH, help="Samples (.npz) to quantize with.")
 @click.option("--method", type=click.Choice(METHODS), help="How the range of a quantized activation is chosen.")
 @float_io_option
+@click.option("--io-layout", type=click.Choice(["onnx", "nhwc"]), default="onnx", help="Order of images at the API.")
 @shape_option
 @click.option("--ram", type=parse_size, metavar="SIZE", help="RAM there is: 64K or 64KiB is 65536 bytes, 64KB 64000.")
 @click.option("--flash", type=parse_size, metavar="SIZE", help="Flash there is, in the same units.")
@@ -51,6 +52,7 @@ def command(
     calibration: Path | None,
     method: str | None,
     io: str,
+    io_layout: str,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     ram: int | None,
     flash: int | None,
@@ -73,6 +75,7 @@ def command(
         name=name,
         format=format_name,
         float_io=io == "float",
+        channels_last_io=io_layout == "nhwc",
         shapes=dict(shapes),
         ram_bytes=ram,
         flash_bytes=flash,

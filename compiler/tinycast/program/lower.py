@@ -8,6 +8,7 @@ from tinycast.errors import InternalError
 from tinycast.ir.graph import Pattern, Program
 from tinycast.ir.types import DType
 from tinycast.ops.quantize import Dequantize, Quantize
+from tinycast.ops.shape import Transpose
 from tinycast.program import integers, layout
 from tinycast.program.from_onnx import import_program
 from tinycast.program.groups import Group, expand_means, group_calls
@@ -21,7 +22,8 @@ def to_integers(model: onnx_ir.Model, name: str, *, keep_float_io: bool = False)
         integers.strip_edges(program)
     integers.note_edge_scales(program)
     integers.make_activations_signed(program)
-    integers.fold_clip_into_quantize(program)
+    while integers.fold_clip_into_quantize(program) + integers.move_quantize_up(program):
+        pass
     integers.make_tables(program)
     integers.write_in_integers(program)
     integers.remove_aliases(program)
@@ -43,6 +45,11 @@ def to_groups(program: Program) -> list[Group]:
     layout.sink_transposes(program)
     layout.remove_identity_moves(program)
     check_layout(program)
+    program.notes += [
+        f"{call.source}: {call.inputs[0].name} is transposed from {call.inputs[0].shape} to {call.output.shape}"
+        for call in program.calls
+        if isinstance(call.op, Transpose)
+    ]
     groups = group_calls(program)
     check_groups(groups)
     return groups

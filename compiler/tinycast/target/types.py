@@ -31,6 +31,7 @@ class Target:
     instructions: tuple[str, ...]
     zig_flags: tuple[str, ...]  # for `zig cc`
     micro_kernels: tuple[str, ...] = ()  # dot products of runtime_c that are worth it here: "dot_2x2", "dot_1x4"
+    fallback: str = ""  # target whose build is packaged beside this one, for engines that lack its instructions
     gcc: str = ""  # cross gcc's command, "" where there is none
     gcc_flags: tuple[str, ...] = ()
     qemu: tuple[str, ...] = ()  # emulator's command and machine options
