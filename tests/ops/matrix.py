@@ -315,6 +315,7 @@ GRAPH = (
     Row("constant_output", "float[2,5] x", "y = Relu(x) z = Identity(c)", {"c": (2, 3)}, outputs="y z"),
     Row("computed_constant_output", "float[2,5] x", "y = Relu(x) z = Neg(c)", {"c": (2, 3)}, outputs="y z"),
     Row("unused_input", "float[2,5] x, float[3] q", "y = Relu(x)"),
+    Row("keywords_as_names", IMAGE, "double = Conv(x, static, signed) y = Mul(double, int)", {"static": (4, 3, 3, 3), "signed": (4,), "int": (4, 1, 1)}),
     Row("diamond", "float[2,5] x", "a = Sigmoid(x) b = Tanh(a) c = Neg(a) y = Mul(b, c)"),
     Row("residual", "float[1,4,6,6] x", "a = Conv<pads=[1,1,1,1]>(x, w, b) r = Relu(a) c = Conv<pads=[1,1,1,1]>(r, v) s = Add(c, x) y = Relu(s)", {"w": (4, 4, 3, 3), "b": (4,), "v": (4, 4, 3, 3)}),
     Row("residual_projection", "float[1,4,6,6] x", "a = Conv<pads=[1,1,1,1], strides=[2,2]>(x, w) p = Conv<strides=[2,2]>(x, v) s = Add(a, p) y = Relu(s)", {"w": (6, 4, 3, 3), "v": (6, 4, 1, 1)}),

@@ -5,21 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_KEYWORDS = """
-alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const constexpr const_cast
-continue decltype default delete do double dynamic_cast else enum explicit export extern false float for friend
-goto if inline int long main mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected
-public register reinterpret_cast restrict return short signed sizeof static static_assert static_cast struct switch
-template this thread_local throw true try typedef typeid typename typeof union unsigned using virtual void volatile
-wchar_t while xor xor_eq
-"""
+from tinycast.ir.c_words import KEYWORDS
+
 # The prefix is also the name of a header, which must not hide one of the C library's.
 _HEADERS = """
 alloca assert complex ctype elf endian errno features fenv float inttypes iso646 limits locale malloc math memory
 sched search semaphore setjmp signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn
 string strings tgmath threads time uchar unistd wchar wctype
 """
-_RESERVED = frozenset(_KEYWORDS.split() + _HEADERS.split())
+_RESERVED = KEYWORDS | frozenset(_HEADERS.split())
 
 
 def c_identifier(text: str) -> str:

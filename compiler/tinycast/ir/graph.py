@@ -95,6 +95,15 @@ class Op(ABC):
 
 
 @dataclass(frozen=True)
+class QuantizedTensor:
+    """The real tensor scale * (value - zero_point); `value` is int8."""
+
+    value: Value
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
 class QuantizedInput:
     """An operand of a float operator that is really `scale * (value - zero_point)`, or a float constant.
 
@@ -108,9 +117,16 @@ class QuantizedInput:
     axis: int | None = None
 
     @property
-    def is_activation(self) -> bool:
-        """An int8 tensor computed at run time, with one scale."""
-        return self.scale is not None and self.scale.ndim == 0 and not self.value.is_constant
+    def tensor(self) -> QuantizedTensor | None:
+        """The operand, if it is int8 with one scale, constant or not."""
+        if self.scale is None or self.zero_point is None or self.scale.ndim or self.value.dtype is not DType.INT8:
+            return None
+        return QuantizedTensor(self.value, float(self.scale), int(self.zero_point))
+
+    @property
+    def activation(self) -> QuantizedTensor | None:
+        """The operand, if it is int8 with one scale and computed at run time."""
+        return None if self.value.is_constant else self.tensor
 
     def real(self) -> npt.NDArray[np.float64] | None:
         """The constant's real values; None for an activation."""

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from tinycast.ir.fixed_point import sum_rule
-from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.graph import IntegerForm, Op, Pattern, QuantizedTensor, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Node
 from tinycast.ops.requantize import add_requantize
@@ -68,36 +68,20 @@ class Binary(Op):
         return self
 
     def integer_form(self, form: IntegerForm) -> Value | None:
-        a, b = form.inputs
-        if self.function in (BinaryFunction.ADD, BinaryFunction.SUB):
-            return _integer_sum(form, -1.0 if self.function is BinaryFunction.SUB else 1.0)
-        if self.function is not BinaryFunction.MUL or not _both_quantized(form):
+        a, b = (x.tensor for x in form.inputs)
+        if a is None or b is None:
             return None
-        assert a.scale is not None and b.scale is not None and a.zero_point is not None and b.zero_point is not None
-        op = OffsetProduct(int(a.zero_point), int(b.zero_point))
-        accumulator = form.build.call(op, [a.value, b.value])
-        ratio = np.asarray(float(a.scale) * float(b.scale) / form.scale)
+        if self.function in (BinaryFunction.ADD, BinaryFunction.SUB):
+            return _integer_sum(form, a, b, -1.0 if self.function is BinaryFunction.SUB else 1.0)
+        if self.function is not BinaryFunction.MUL:
+            return None
+        accumulator = form.build.call(OffsetProduct(a.zero_point, b.zero_point), [a.value, b.value])
+        ratio = np.asarray(a.scale * b.scale / form.scale)
         return add_requantize(form.build, accumulator, ratio, form.zero_point, form.bounds, 255 * 255, form.output.name)
 
 
-def _both_quantized(form: IntegerForm) -> bool:
-    return all(x.scale is not None and x.scale.ndim == 0 and x.value.dtype is DType.INT8 for x in form.inputs)
-
-
-def _integer_sum(form: IntegerForm, sign: float) -> Value | None:
-    if not _both_quantized(form):
-        return None
-    a, b = form.inputs
-    assert a.scale is not None and b.scale is not None and a.zero_point is not None and b.zero_point is not None
-    rule = sum_rule(
-        float(a.scale),
-        int(a.zero_point),
-        sign * float(b.scale),
-        int(b.zero_point),
-        form.scale,
-        form.zero_point,
-        form.build.source,
-    )
+def _integer_sum(form: IntegerForm, a: QuantizedTensor, b: QuantizedTensor, sign: float) -> Value:
+    rule = sum_rule(a.scale, a.zero_point, sign * b.scale, b.zero_point, form.scale, form.zero_point, form.build.source)
     op = ScaledSum(rule.multiplier_a, rule.multiplier_b, rule.addend, rule.shift, form.low, form.high)
     return form.build.call(op, [a.value, b.value], form.output.name)
 

@@ -103,11 +103,10 @@ class MaxPool(Pool):
         )
 
     def integer_form(self, form: IntegerForm) -> Value | None:
-        x = form.inputs[0]
-        if not x.is_activation or x.scale is None or x.zero_point is None:
+        x = form.inputs[0].activation
+        if x is None:
             return None
-        pooled = form.build.call(self, [x.value])
-        return rescaled(form, pooled, float(x.scale), int(x.zero_point))
+        return rescaled(form, replace(x, value=form.build.call(self, [x.value])))
 
 
 @dataclass(frozen=True)
@@ -163,13 +162,13 @@ class WindowMean(Pool):
         return build.call(Binary(BinaryFunction.DIV), [summed, divisor], name)
 
     def integer_form(self, form: IntegerForm) -> Value | None:
-        x = form.inputs[0]
-        if not x.is_activation or x.scale is None or x.zero_point is None:
+        x = form.inputs[0].activation
+        if x is None:
             return None
         total, counts = self._parts(x.value.shape)
-        zero, size = int(x.zero_point), prod(self.window.kernel)
+        zero, size = x.zero_point, prod(self.window.kernel)
         acc = form.build.call(replace(total, pad_value=zero, offset=zero * size), [x.value])
-        ratio = float(x.scale) / (form.scale * counts.astype(np.float64))
+        ratio = x.scale / (form.scale * counts.astype(np.float64))
         return add_requantize(
             form.build, acc, ratio, form.zero_point, form.bounds, 255 * size + abs(zero) * size, form.output.name
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, QuantizedTensor, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Node
 from tinycast.tvm_bridge import expr as te
@@ -142,16 +142,16 @@ def add_table(
     return build.call(Table(meaning), [x, build.constant(table, "table")], name)
 
 
-def rescale_table(form: IntegerForm, x: Value, scale: float, zero_point: int, name: str) -> Value:
-    """`x` (scale, zero_point) as the output's quantized type; `x` itself where nothing changes."""
-    if scale == form.scale and zero_point == form.zero_point and form.bounds == (-128, 127):
-        return x if not name else form.build.call(Alias(), [x], name)
+def rescale_table(form: IntegerForm, x: QuantizedTensor, name: str) -> Value:
+    """`x` as the output's quantized type; `x` itself (an Alias called `name`) where nothing changes."""
+    if x.scale == form.scale and x.zero_point == form.zero_point and form.bounds == (-128, 127):
+        return form.build.call(Alias(), [x.value], name) if name else x.value
 
     def function(q: npt.NDArray[np.int8]) -> Array:
-        real = (q.astype(np.float64) - zero_point) * scale
+        real = (q.astype(np.float64) - x.zero_point) * x.scale
         return np.clip(np.floor(real / form.scale + 0.5) + form.zero_point, form.low, form.high).astype(np.int8)
 
-    return add_table(form.build, x, function, "Rescale", name)
+    return add_table(form.build, x.value, function, "Rescale", name)
 
 
 @dataclass(frozen=True)

@@ -73,13 +73,13 @@ class ReduceMean(Op):
         return build.call(Binary(BinaryFunction.DIV), [summed, divisor], name)
 
     def integer_form(self, form: IntegerForm) -> Value | None:
-        x = form.inputs[0]
-        if not x.is_activation or x.scale is None or x.zero_point is None:
+        x = form.inputs[0].activation
+        if x is None:
             return None
         count = prod(x.value.shape[a] for a in self.axes)
-        zero = int(x.zero_point)
+        zero = x.zero_point
         acc = form.build.call(ReduceSum(self.axes, zero * count), [x.value])
-        ratio = np.asarray(float(x.scale) / (form.scale * count))
+        ratio = np.asarray(x.scale / (form.scale * count))
         bound = (255 + abs(zero)) * count
         return add_requantize(form.build, acc, ratio, form.zero_point, form.bounds, bound, form.output.name)
 

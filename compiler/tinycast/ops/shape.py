@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.graph import IntegerForm, Op, Pattern, QuantizedTensor, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Node
 from tinycast.tvm_bridge import expr as te
@@ -26,14 +26,18 @@ class Move(Op):
     pattern = Pattern.INJECTIVE
 
     def integer_form(self, form: IntegerForm) -> Value | None:
-        x = form.inputs[0]
-        if not x.is_activation or x.scale is None or x.zero_point is None:
+        x = form.inputs[0].activation
+        if x is None:
             return None
-        moved = form.build.call(self.quantized(float(x.scale), int(x.zero_point)), [x.value])
-        return rescaled(form, moved, float(x.scale), int(x.zero_point))
+        moved = form.build.call(self.quantized(x.scale, x.zero_point, DType.INT8), [x.value])
+        return rescaled(form, replace(x, value=moved))
 
-    def quantized(self, scale: float, zero_point: int) -> Op:
-        """The same on quantized elements."""
+    def quantized(self, scale: float, zero_point: int, dtype: DType) -> Op:
+        """The same on quantized elements of that type."""
+        return self
+
+    def less(self, offset: int) -> Op:
+        """The same on elements from which `offset` is subtracted."""
         return self
 
 
@@ -119,8 +123,13 @@ class Pad(Move):
         back = perm_back(perm)
         return replace(self, before=tuple(self.before[b] for b in back), after=tuple(self.after[b] for b in back))
 
-    def quantized(self, scale: float, zero_point: int) -> Op:
-        return replace(self, value=float(np.clip(np.rint(self.value / scale) + zero_point, -128, 127)))
+    def quantized(self, scale: float, zero_point: int, dtype: DType) -> Op:
+        steps = np.rint(np.float32(self.value) / np.float32(scale))
+        kind = np.iinfo(dtype.numpy)
+        return replace(self, value=float(np.clip(steps + zero_point, kind.min, kind.max)))
+
+    def less(self, offset: int) -> Op:
+        return replace(self, value=self.value - offset)
 
 
 @dataclass(frozen=True)
@@ -186,21 +195,16 @@ class Concat(Op):
         return Concat(perm[self.axis])
 
     def integer_form(self, form: IntegerForm) -> Value | None:
-        parts = []
-        for x in form.inputs:
-            if x.scale is None or x.zero_point is None or x.scale.ndim:
-                return None
-            parts.append(
-                rescaled(replace(form, output=x.value), x.value, float(x.scale), int(x.zero_point), named=False)
-            )
-        return form.build.call(self, parts, form.output.name)
+        tensors = [x.tensor for x in form.inputs]
+        parts = [rescaled(form, x, named=False) for x in tensors if x is not None]
+        return form.build.call(self, parts, form.output.name) if len(parts) == len(tensors) else None
 
 
-def rescaled(form: IntegerForm, x: Value, scale: float, zero_point: int, *, named: bool = True) -> Value:
+def rescaled(form: IntegerForm, x: QuantizedTensor, *, named: bool = True) -> Value:
     """`x` brought to the output's scale, zero point and bounds by a table; `x` itself where they are the same."""
     from tinycast.ops.quantize import rescale_table  # a table is an operator of its own, made of these
 
-    return rescale_table(form, x, scale, zero_point, form.output.name if named else "")
+    return rescale_table(form, x, form.output.name if named else "")
 
 
 def import_reshape(node: Node) -> Value:

@@ -70,8 +70,8 @@ class Softmax(Op):
         return replace(self, axis=perm[self.axis])
 
     def integer_form(self, form: IntegerForm) -> Value | None:
-        x = form.inputs[0]
-        if not x.is_activation or x.scale is None:
+        x = form.inputs[0].activation
+        if x is None:
             return None
         length = x.value.shape[self.axis]
         fraction = 0
@@ -82,7 +82,7 @@ class Softmax(Op):
         exponent = min(22, 31 - ceil(log2(factor + 1)), 31 - fraction - ceil(log2(length + 1)))
         if exponent < 12:
             return None
-        table = np.rint(2.0**exponent * np.exp(-float(x.scale) * np.arange(256))).astype(np.uint32)
+        table = np.rint(2.0**exponent * np.exp(-x.scale * np.arange(256))).astype(np.uint32)
         op = IntegerSoftmax(self.axis, factor, fraction, form.zero_point, form.low, form.high)
         return form.build.call(op, [x.value, form.build.constant(table, "exponentials")], form.output.name)
 

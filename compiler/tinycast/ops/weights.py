@@ -28,10 +28,9 @@ def integer_weights(form: IntegerForm) -> IntegerWeights | None:
     Weights whose zero point is not 0 are shifted by it at compile time, and held in 16 bits where 8
     are too few. The bias is rounded to the accumulator's scale (half to even).
     """
-    x, weight, bias = form.inputs
-    if not x.is_activation or x.scale is None or x.zero_point is None:
-        return None
-    if weight.value.data is None or weight.scale is None or weight.zero_point is None:
+    _, weight, bias = form.inputs
+    x = form.inputs[0].activation
+    if x is None or weight.value.data is None or weight.scale is None or weight.zero_point is None:
         return None
     if weight.scale.ndim and weight.axis != 0:
         return None
@@ -42,11 +41,10 @@ def integer_weights(form: IntegerForm) -> IntegerWeights | None:
     shape = (-1,) + (1,) * (data.ndim - 1) if weight.zero_point.ndim else ()
     data = data - weight.zero_point.reshape(shape)
     dtype = np.int8 if data.min(initial=0) >= -128 and data.max(initial=0) <= 127 else np.int16
-    input_scale, zero_point = float(x.scale), int(x.zero_point)
-    scale = np.atleast_1d(weight.scale) * input_scale
+    scale = np.atleast_1d(weight.scale) * x.scale
     rows = data.reshape(data.shape[0], -1)
     rounded = np.rint(real_bias / scale).astype(np.int64)
-    start = rounded - zero_point * rows.sum(axis=1)
+    start = rounded - x.zero_point * rows.sum(axis=1)
     low = np.minimum(rows * -128, rows * 127).sum(axis=1)
     high = np.maximum(rows * -128, rows * 127).sum(axis=1)
     # The sum is added to the start last, so the bare sum has to stay in range too.
@@ -58,6 +56,6 @@ def integer_weights(form: IntegerForm) -> IntegerWeights | None:
         build.constant(data.astype(dtype), "weight"),
         build.constant(np.asarray(start, np.int32) if bound <= 2**31 - 1 else np.zeros(len(start), np.int32), "bias"),
         scale / form.scale,
-        zero_point,
+        x.zero_point,
         bound,
     )

@@ -132,7 +132,7 @@ def _merge_prologues(groups: list[Group], program: Program, uses: dict[Value, li
 
 def _only_moves(group: Group) -> bool:
     return group.anchor is None and all(
-        c.op.pattern is Pattern.INJECTIVE and not isinstance(c.op, Concat) or c.title == "Cast" for c in group.calls
+        (c.op.pattern is Pattern.INJECTIVE and not isinstance(c.op, Concat)) or c.title == "Cast" for c in group.calls
     )
 
 

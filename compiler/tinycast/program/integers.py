@@ -9,27 +9,28 @@ import numpy as np
 from tinycast.ir.graph import Builder, Call, IntegerForm, Pattern, Program, QuantizedInput, interpret
 from tinycast.ir.types import DType, Quant, Value
 from tinycast.ops.elementwise import Clip
-from tinycast.ops.quantize import Alias, Dequantize, FlipSign, Quantize, add_table, rescale_table
-from tinycast.ops.shape import Move, Reshape, Transpose
+from tinycast.ops.pool import MaxPool
+from tinycast.ops.quantize import Alias, Dequantize, FlipSign, Quantize, Table, add_table, rescale_table
+from tinycast.ops.shape import Concat, Move, Reshape, Transpose
 
 
 def move_dequantize_down(program: Program) -> int:
     """DQ before a Reshape, Transpose, Slice … becomes DQ after it, so that integers are what moves."""
     rewrites = 0
     made = program.producers()
-    for position, call in enumerate(list(program.calls)):
+    for call in list(program.calls):
         if not isinstance(call.op, Move):
             continue
         source = made.get(call.inputs[0])
         if source is None or not isinstance(source.op, Dequantize):
             continue
         raw, dequantize = source.inputs[0], source.op
-        axis = _moved_axis(call, dequantize, raw)
+        axis = _moved_axis(call.op, dequantize, raw)
         if axis is None:
             continue
         build = Builder(program, call.source, call.title)
         scale, zero = dequantize.arrays
-        op = call.op.quantized(float(scale), int(zero)) if scale.ndim == 0 else call.op
+        op = call.op.quantized(float(scale), int(zero), raw.dtype) if scale.ndim == 0 else call.op
         moved = build.call(op, [raw])
         last = Call(replace(dequantize, axis=axis), (moved,), call.output, call.source, "DequantizeLinear")
         index = program.calls.index(call)
@@ -40,25 +41,24 @@ def move_dequantize_down(program: Program) -> int:
     return rewrites
 
 
-def _moved_axis(call: Call, dequantize: Dequantize, raw: Value) -> int | None:
+def _moved_axis(move: Move, dequantize: Dequantize, raw: Value) -> int | None:
     """The axis of the scales after the move; None where the move cannot be exchanged with them."""
     if len(dequantize.scale) == 1:
-        if raw.is_constant or isinstance(call.op, Reshape | Transpose):
-            return 0
         return 0
-    if isinstance(call.op, Transpose):
-        return call.op.perm.index(dequantize.axis)
-    if isinstance(call.op, Reshape) and dequantize.axis == 0 and call.op.shape[0] == raw.shape[0]:
+    if isinstance(move, Transpose):
+        return move.perm.index(dequantize.axis)
+    if isinstance(move, Reshape) and dequantize.axis == 0 and move.shape[0] == raw.shape[0]:
         return 0
     return None
 
 
 def make_activations_signed(program: Program) -> int:
-    """uint8 activations become int8 with their zero point moved by 128; only the API keeps uint8."""
+    """uint8 tensors become int8 with their zero point moved by 128; only the API keeps uint8."""
     rewrites = 0
     flipped: dict[Value, Value] = {}
-    for value in list(program.inputs):
-        if value.dtype is DType.UINT8 and any(isinstance(c.op, Dequantize) for c in program.calls if value in c.inputs):
+    is_quantized = any(isinstance(c.op, Dequantize) for c in program.calls)
+    for value in program.inputs:
+        if value.dtype is DType.UINT8 and is_quantized:
             build = Builder(program, value.name, "Cast")
             flipped[value] = build.call(FlipSign(DType.INT8), [value], program.unique_name(f"{value.name}.signed"))
             program.calls[:0] = build.calls
@@ -72,13 +72,17 @@ def make_activations_signed(program: Program) -> int:
             call.output.dtype = DType.INT8
             flipped[call.output] = call.output
             rewrites += 1
-        elif isinstance(op, Move) and call.inputs[0] in flipped:
-            call.inputs = (flipped[call.inputs[0]],)
+        elif isinstance(op, Move | MaxPool | Concat) and any(v in flipped for v in call.inputs):
+            call.inputs = tuple(flipped.get(v) or _flipped_constant(v) for v in call.inputs)
+            if isinstance(op, Move):
+                call.op = op.less(128)
             call.output.dtype = DType.INT8
             flipped[call.output] = call.output
+        elif isinstance(op, Dequantize) and call.inputs[0].dtype is DType.UINT8:
+            call.op = replace(op, zero_point=tuple(z - 128 for z in op.zero_point))
+            call.inputs = tuple(flipped.get(v) or _flipped_constant(v) for v in call.inputs)
         elif isinstance(op, Dequantize) and call.inputs[0] in flipped:
             call.op = replace(op, zero_point=tuple(z - 128 for z in op.zero_point))
-            call.inputs = (flipped[call.inputs[0]],)
     for i, value in enumerate(program.outputs):
         if value in flipped and flipped[value] is value:
             build = Builder(program, value.name, "Cast")
@@ -90,13 +94,21 @@ def make_activations_signed(program: Program) -> int:
     return rewrites
 
 
+def _flipped_constant(value: Value) -> Value:
+    assert value.data is not None, value.name  # uint8 tensors computed at run time have been seen before
+    data = FlipSign(DType.INT8).reference([value.data])
+    return Value(f"{value.name}.signed", value.shape, DType.INT8, data=data)
+
+
 def strip_edges(program: Program) -> int:
     """Remove Q after a float input and DQ before a float output: the API speaks the quantized type."""
     rewrites = 0
     for i, value in enumerate(program.inputs):
         readers = program.consumers().get(value, [])
         ops = {c.op for c in readers}
-        if value.dtype is DType.FLOAT32 and len(ops) == 1 and isinstance(readers[0].op, Quantize):
+        if value in program.outputs or value.dtype is not DType.FLOAT32:
+            continue
+        if len(ops) == 1 and isinstance(readers[0].op, Quantize):
             op = readers[0].op
             raw = Value(value.name, value.shape, op.dtype, quant=Quant((op.scale,), (op.zero_point,)))
             program.inputs[i] = raw
@@ -157,6 +169,28 @@ def fold_clip_into_quantize(program: Program) -> int:
     return rewrites
 
 
+def move_quantize_up(program: Program) -> int:
+    """Q after a Reshape, Transpose, Slice … becomes Q before it, next to the operator that made the elements."""
+    rewrites = 0
+    made, uses = program.producers(), program.consumers()
+    for call in reversed(list(program.calls)):
+        move = made.get(call.inputs[0]) if isinstance(call.op, Quantize) else None
+        if move is None or not isinstance(move.op, Move) or not isinstance(call.op, Quantize):
+            continue
+        if len(uses[move.output]) > 1 or move.output in program.outputs:
+            continue
+        build = Builder(program, call.source, call.title)
+        quantized = build.call(call.op, move.inputs)
+        op = move.op.quantized(call.op.scale, call.op.zero_point, call.op.dtype)
+        index = program.calls.index(move)
+        program.calls.remove(call)
+        moved = Call(op, (quantized,), call.output, move.source, move.title)
+        program.calls[index : index + 1] = [*build.calls, moved]
+        rewrites += 1
+    program.remove_dead()
+    return rewrites
+
+
 def make_tables(program: Program) -> int:
     """Element-wise arithmetic on one int8 tensor, up to a Quantize, becomes a table of 256 results."""
     rewrites = 0
@@ -210,7 +244,7 @@ def _unary_region(last: Call, made: dict[Value, Call]) -> tuple[list[Call], Valu
             return None
         for value in call.inputs:
             if value.data is not None:
-                if value.size != 1 and not (hasattr(call.op, "meaning") and value is call.inputs[1]):
+                if value.size != 1 and not (isinstance(call.op, Table) and value is call.inputs[1]):
                     return None
             elif value not in made:
                 return None
@@ -260,12 +294,8 @@ def write_in_integers(program: Program) -> int:
             build,
         )
         if isinstance(source.op, Dequantize):
-            operand = _operand(call.inputs[0], made)
-            if not operand.is_activation or operand.scale is None or operand.zero_point is None:
-                continue
-            new: Value | None = rescale_table(
-                form, operand.value, float(operand.scale), int(operand.zero_point), call.output.name
-            )
+            operand = _operand(call.inputs[0], made).activation
+            new = None if operand is None else rescale_table(form, operand, call.output.name)
         else:
             new = source.op.integer_form(form)
         if new is None:
@@ -274,7 +304,8 @@ def write_in_integers(program: Program) -> int:
         for made_call in build.calls:
             made_call.title = source.title
         if build.calls:
-            build.calls[-1].title = "+".join(t for t in (relu, "QuantizeLinear") if t)
+            before = source.title if len(build.calls) == 1 else ""
+            build.calls[-1].title = "+".join(t for t in (before, relu, "QuantizeLinear") if t)
         _replace(program, call, new, build)
         rewrites += 1
         program.remove_dead()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-
 from tinycast.errors import InternalError, TinycastError
+from tinycast.ir.c_words import KEYWORDS
 from tinycast.ir.fixed_point import MAX_SHIFT
 from tinycast.ir.graph import Call, Pattern, TensorType, Tile
 from tinycast.ir.kernel import Argument, Kernel, Parameter, Role, Step
@@ -17,7 +17,7 @@ from tinycast.schedule.tiles import choose_tile, flat_positions
 from tinycast.target.types import Target
 from tinycast.tvm_bridge import expr as te
 from tinycast.tvm_bridge.c_printer import print_function
-from tinycast.tvm_bridge.function import schedule_of, scalar
+from tinycast.tvm_bridge.function import scalar, schedule_of
 from tinycast.tvm_bridge.lower import lower
 
 # Which file of runtime_c declares a function that kernels call.
@@ -61,7 +61,7 @@ class _GroupCompiler:
         self._image = self._flat_image()
         self._tensors: dict[Value, te.Tensor] = {}
         self._parameters: list[tuple[Parameter, Argument, te.Tensor]] = []
-        self._names: set[str] = {"output"}
+        self._names: set[str] = {"output", *KEYWORDS}
 
     def step(self) -> Step:
         for call in self._calls:
