@@ -22,14 +22,14 @@ def schedule_dot(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool) -
         if name not in _KEPT:
             schedule.compute_inline(block)
     accumulator = schedule.get_sblock("accumulator")
-    *outer, groups, lanes = schedule.get_loops(accumulator)
+    *outer, groups, _ = schedule.get_loops(accumulator)
     length = int(schedule.get(groups).extent)
     if isinstance(anchor.op, Conv2D):
         rows, columns, channels, position, channel = outer
         tile_loops = [position, channel]
         intrinsic = micro_kernels.dot_2x2(length)
     else:
-        positions, channels, channel = outer
+        _, channels, channel = outer
         tile_loops = [channel]
         intrinsic = micro_kernels.dot_1x4(length)
     depth = len(outer) - len(tile_loops)

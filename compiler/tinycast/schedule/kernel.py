@@ -102,7 +102,8 @@ class _GroupCompiler:
             return None
         if not all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls[1:]):
             return None
-        image = anchor.output.shape[1:3]
+        _, height, width, _ = anchor.output.shape
+        image = (height, width)
         operands = [v.shape for c in self._calls[1:] for v in c.inputs if len(v.shape) == 4]
         return image if all(s[1:3] in (image, (1, 1)) for s in operands) else None
 

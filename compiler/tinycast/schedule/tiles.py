@@ -70,10 +70,10 @@ def _micro_kernel(anchor: Call, target: Target) -> Tile | None:
     if not rest or x.dtype is not DType.INT8 or rest[0].dtype is not DType.INT8:
         return None
     op = anchor.op
-    if isinstance(op, Conv2D) and op.pattern is Pattern.DENSE and "dot_2x2" in target.micro_kernels:
-        if op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1:
-            return Tile(2, 2, LANES, x.shape[3])
+    if isinstance(op, Conv2D) and "dot_2x2" in target.micro_kernels:
+        # Runs of a window have to be neighbours in a row.
+        plain = not op.depthwise and op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1
+        return Tile(2, 2, LANES, x.shape[3]) if plain else None
     if isinstance(op, FullyConnected) and "dot_1x4" in target.micro_kernels:
-        if len(x.shape) == 2 and x.shape[1] % LANES == 0:
-            return Tile(1, 4, LANES)
+        return Tile(1, 4, LANES) if len(x.shape) == 2 and x.shape[1] % LANES == 0 else None
     return None

@@ -130,7 +130,8 @@ class ExpressionPrinter:
     def _call(self, expr: Any) -> tuple[str, int]:
         name = expr.op.name.rsplit(".", 1)[-1]
         if name == "if_then_else":
-            return self._choice(*expr.args, str(expr.ty))
+            condition, yes, no = expr.args
+            return self._choice(condition, yes, no, str(expr.ty))
         if name in ("call_pure_extern", "call_extern"):
             function = expr.args[0].value
             self.functions.add(function)

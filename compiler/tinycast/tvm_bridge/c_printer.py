@@ -149,10 +149,10 @@ class _Printer:
         (index,) = statement.indices
         place = self._element(statement.buffer, self._expressions.text(index))
         value = statement.value
-        if isinstance(value, tirx.Add) and isinstance(value.a, tvm.ir.TensorLoad) and str(value.ty) in _WIDE:
-            if self._expressions.text(value.a) == place:
-                self._line(f"{place} += {self._expressions.text(value.b)};", depth)
-                return
+        adds = isinstance(value, tirx.Add) and isinstance(value.a, tvm.ir.TensorLoad) and str(value.ty) in _WIDE
+        if adds and self._expressions.text(value.a) == place:
+            self._line(f"{place} += {self._expressions.text(value.b)};", depth)
+            return
         self._line(f"{place} = {self._expressions.text(value)};", depth)
 
     def _print_IfThenElse(self, statement: Any, depth: int) -> None:  # noqa: N802
@@ -172,7 +172,7 @@ class _Printer:
 
 
 def _break(text: str, limit: int) -> int:
-    """Where a line is best broken before `limit`: after a comma, or an operator outside of as many brackets as can be."""
+    """Where a line is best broken before `limit`: after a comma or an operator, inside of as few brackets as can be."""
     best, depth_there, depth = 0, 1 << 30, 0
     for i, character in enumerate(text[:limit]):
         depth += (character in "([") - (character in ")]")

@@ -6,10 +6,9 @@ from functools import cache
 from typing import Any
 
 from tvm.s_tir import TensorIntrin
-from tvm.script import tirx as T
+from tvm.script import tirx as T  # noqa: N812 - the name that TVM reads
 
-# ruff: noqa: N803 - buffers have capital names, as in TVM's scripts
-# mypy: disable-error-code="no-untyped-def,valid-type,no-untyped-call,attr-defined,misc"
+# mypy: disable-error-code="untyped-decorator,no-untyped-def,valid-type,no-untyped-call,attr-defined,misc"
 
 
 @cache
@@ -63,9 +62,7 @@ def _widen_one() -> str:
                     wide[vk] = T.Cast("int16", narrow[vk % 2 * 2 + vk // 2])
 
     @T.prim_func(s_tir=True)
-    def call(
-        narrow: T.Buffer((4,), "int8", offset_factor=1), wide: T.Buffer((4,), "int16", offset_factor=1)
-    ) -> None:
+    def call(narrow: T.Buffer((4,), "int8", offset_factor=1), wide: T.Buffer((4,), "int16", offset_factor=1)) -> None:
         with T.sblock("root"):
             T.reads(narrow[0:4])
             T.writes(wide[0:4])

@@ -40,10 +40,9 @@ def _nest(loop: Any) -> tuple[list[Any], Any]:
     while isinstance(statement, tirx.For):
         loops.append(statement)
         statement = statement.body
-    if isinstance(statement, tirx.BufferStore) and isinstance(statement.value, Call):
-        if statement.value.op.name.endswith("if_then_else"):
-            return loops, statement
-    return loops, None
+    value = statement.value if isinstance(statement, tirx.BufferStore) else None
+    chosen = isinstance(value, Call) and value.op.name.endswith("if_then_else")
+    return loops, statement if chosen else None
 
 
 def _conjuncts(condition: Expr) -> list[Expr]:
