@@ -22,8 +22,8 @@ from tinycast.memory import plan_memory
 from tinycast.model import load, load_samples, sha256, simplify
 from tinycast.model.files import to_bytes
 from tinycast.package import package
-from tinycast.program.edges import channels_last_edges, golden_run, ports
 from tinycast.program.lower import to_groups, to_integers
+from tinycast.program.ports import channels_last_edges, golden_run, ports
 from tinycast.schedule.kernel import make_step
 from tinycast.target.load import load_target
 from tinycast.target.types import Platform, Target
