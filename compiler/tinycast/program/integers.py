@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinycast.ir.graph import Builder, Call, IntegerForm, Pattern, Program, QuantizedInput, interpret
-from tinycast.ir.types import DType, Quant, Value
-from tinycast.ops.elementwise import Clip
-from tinycast.ops.pool import MaxPool
-from tinycast.ops.quantize import Alias, Dequantize, FlipSign, Quantize, Table, add_table, rescale_table
-from tinycast.ops.shape import Concat, Move, Reshape, Transpose
+from tinycast.ir.graph import Builder, Call, IntegerForm, Program, QuantizedInput
+from tinycast.ir.types import DType, Value
+from tinycast.ops.conv import Conv2D
+from tinycast.ops.dense import FullyConnected
+from tinycast.ops.elementwise import Binary, BinaryFunction, Clip
+from tinycast.ops.quantize import Alias, Dequantize, Quantize, rescale_table
+from tinycast.ops.shape import Move, Reshape, Transpose
+from tinycast.program.tables import replace_quantize
 
 
 def move_dequantize_down(program: Program) -> int:
@@ -50,96 +52,6 @@ def _moved_axis(move: Move, dequantize: Dequantize, raw: Value) -> int | None:
     if isinstance(move, Reshape) and dequantize.axis == 0 and move.shape[0] == raw.shape[0]:
         return 0
     return None
-
-
-def make_activations_signed(program: Program) -> int:
-    """uint8 tensors become int8 with their zero point moved by 128; only the API keeps uint8."""
-    rewrites = 0
-    flipped: dict[Value, Value] = {}
-    is_quantized = any(isinstance(c.op, Dequantize) for c in program.calls)
-    for value in program.inputs:
-        if value.dtype is DType.UINT8 and is_quantized:
-            build = Builder(program, value.name, "Cast")
-            flipped[value] = build.call(FlipSign(DType.INT8), [value], program.unique_name(f"{value.name}.signed"))
-            program.calls[:0] = build.calls
-            rewrites += 1
-    for call in program.calls:
-        op = call.op
-        if isinstance(op, Quantize) and op.dtype is DType.UINT8:
-            call.op = replace(
-                op, zero_point=op.zero_point - 128, low=op.low - 128, high=op.high - 128, dtype=DType.INT8
-            )
-            call.output.dtype = DType.INT8
-            flipped[call.output] = call.output
-            rewrites += 1
-        elif isinstance(op, Move | MaxPool | Concat) and any(v in flipped for v in call.inputs):
-            call.inputs = tuple(flipped.get(v) or _flipped_constant(v) for v in call.inputs)
-            if isinstance(op, Move):
-                call.op = op.less(128)
-            call.output.dtype = DType.INT8
-            flipped[call.output] = call.output
-        elif isinstance(op, Dequantize) and call.inputs[0].dtype is DType.UINT8:
-            call.op = replace(op, zero_point=tuple(z - 128 for z in op.zero_point))
-            call.inputs = tuple(flipped.get(v) or _flipped_constant(v) for v in call.inputs)
-        elif isinstance(op, Dequantize) and call.inputs[0] in flipped:
-            call.op = replace(op, zero_point=tuple(z - 128 for z in op.zero_point))
-    for i, value in enumerate(program.outputs):
-        if value in flipped and flipped[value] is value:
-            build = Builder(program, value.name, "Cast")
-            name = value.name
-            value.name = program.unique_name(f"{name}.signed")
-            program.outputs[i] = build.call(FlipSign(DType.UINT8), [value], name)
-            program.outputs[i].quant = value.quant
-            program.calls += build.calls
-    return rewrites
-
-
-def _flipped_constant(value: Value) -> Value:
-    assert value.data is not None, value.name  # uint8 tensors computed at run time have been seen before
-    data = FlipSign(DType.INT8).reference([value.data])
-    return Value(f"{value.name}.signed", value.shape, DType.INT8, data=data)
-
-
-def strip_edges(program: Program) -> int:
-    """Remove Q after a float input and DQ before a float output: the API speaks the quantized type."""
-    rewrites = 0
-    for i, value in enumerate(program.inputs):
-        readers = program.consumers().get(value, [])
-        ops = {c.op for c in readers}
-        if value in program.outputs or value.dtype is not DType.FLOAT32:
-            continue
-        if len(ops) == 1 and isinstance(readers[0].op, Quantize):
-            op = readers[0].op
-            raw = Value(value.name, value.shape, op.dtype, quant=Quant((op.scale,), (op.zero_point,)))
-            program.inputs[i] = raw
-            for call in readers:
-                program.substitute(call.output, raw)
-                program.calls.remove(call)
-            rewrites += 1
-    made = program.producers()
-    for i, value in enumerate(program.outputs):
-        source = made.get(value)
-        if source is not None and isinstance(source.op, Dequantize) and not source.inputs[0].is_constant:
-            program.outputs[i] = source.inputs[0]
-            rewrites += 1
-    program.remove_dead()
-    return rewrites
-
-
-def note_edge_scales(program: Program) -> None:
-    """Give the API's values their scale and zero point, as the neighbouring Q or DQ has them."""
-    for call in program.calls:
-        op = call.op
-        if isinstance(op, Dequantize) and len(op.scale) == 1:
-            call.inputs[0].quant = call.inputs[0].quant or Quant(op.scale, op.zero_point)
-        elif isinstance(op, Quantize):
-            call.output.quant = Quant((op.scale,), (op.zero_point,))
-    made = program.producers()
-    for value in program.outputs:
-        source = made.get(value)
-        while value.quant is None and source is not None and isinstance(source.op, Move):
-            value.quant = source.inputs[0].quant
-            source = made.get(source.inputs[0])
 
 
 def fold_clip_into_quantize(program: Program) -> int:
@@ -191,88 +103,6 @@ def move_quantize_up(program: Program) -> int:
     return rewrites
 
 
-def make_tables(program: Program) -> int:
-    """Element-wise arithmetic on one int8 tensor, up to a Quantize, becomes a table of 256 results."""
-    rewrites = 0
-    made = program.producers()
-    for call in list(program.calls):
-        if not isinstance(call.op, Quantize) or call.op.dtype is not DType.INT8:
-            continue
-        region = _unary_region(call, made)
-        if region is None:
-            continue
-        calls, raw, dequantize = region
-        probe = Value("probe", (256,), DType.INT8)
-        small = _on_probe(calls, raw, probe)
-        every = np.arange(-128, 128).astype(np.int8)
-        result = interpret(Program("table", [probe], [small[-1].output], small), [every])
-        titles = [c.title for c in calls if not isinstance(c.op, Dequantize | Quantize)]
-        build = Builder(program, calls[-2].source, "+".join(titles) or "Rescale")
-        table = result[small[-1].output]
-        if np.array_equal(table, every) and dequantize.scale[0] == call.op.scale:
-            new = build.call(Alias(), [raw], call.output.name)
-        else:
-            new = add_table(build, raw, lambda q, t=table: t, build.title, call.output.name)  # type: ignore[misc]
-        _replace(program, call, new, build)
-        rewrites += 1
-    program.remove_dead()
-    return rewrites
-
-
-def _unary_region(last: Call, made: dict[Value, Call]) -> tuple[list[Call], Value, Dequantize] | None:
-    """The calls from one Dequantize to `last`, if they are element-wise with scalar constants and one source."""
-    found: dict[Call, None] = {}
-    sources: dict[Value, Dequantize] = {}
-    pending = [last]
-    shape = last.output.shape
-    while pending:
-        call = pending.pop()
-        if call in found:
-            continue
-        found[call] = None
-        if isinstance(call.op, Dequantize):
-            raw = call.inputs[0]
-            if raw.is_constant:
-                if raw.size != 1:
-                    return None
-                continue
-            if raw.dtype is not DType.INT8 or raw.shape != shape:
-                return None
-            sources[raw] = call.op
-            continue
-        if call.op.pattern is not Pattern.ELEMENTWISE:
-            return None
-        for value in call.inputs:
-            if value.data is not None:
-                if value.size != 1 and not (isinstance(call.op, Table) and value is call.inputs[1]):
-                    return None
-            elif value not in made:
-                return None
-            else:
-                pending.append(made[value])
-    if len(sources) != 1 or len(found) < 2:
-        return None
-    order = [c for c in made.values() if c in found]
-    (raw, dequantize), *_ = sources.items()
-    return order, raw, dequantize
-
-
-def _on_probe(calls: list[Call], raw: Value, probe: Value) -> list[Call]:
-    """The region's calls over a vector of 256 elements."""
-    renamed: dict[Value, Value] = {raw: probe}
-    copies = []
-    for call in calls:
-        inputs = []
-        for v in call.inputs:
-            if v.data is not None and v.size == 1:
-                v = Value(v.name, (), v.dtype, data=v.data.reshape(()))
-            inputs.append(renamed.get(v, v))
-        kind = call.op.infer(inputs)
-        renamed[call.output] = Value(call.output.name, kind.shape, kind.dtype)
-        copies.append(Call(call.op, tuple(inputs), renamed[call.output], call.source, call.title))
-    return copies
-
-
 def write_in_integers(program: Program) -> int:
     """Replace every float operator between quantized operands and a Quantize by its integer form."""
     rewrites = 0
@@ -306,7 +136,7 @@ def write_in_integers(program: Program) -> int:
         if build.calls:
             before = source.title if len(build.calls) == 1 else ""
             build.calls[-1].title = "+".join(t for t in (before, relu, "QuantizeLinear") if t)
-        _replace(program, call, new, build)
+        replace_quantize(program, call, new, build)
         rewrites += 1
         program.remove_dead()
     return rewrites
@@ -320,16 +150,6 @@ def _operand(value: Value, made: dict[Value, Call]) -> QuantizedInput:
     return QuantizedInput(source.inputs[0], scale, zero, source.op.axis)
 
 
-def _replace(program: Program, call: Call, new: Value, build: Builder) -> None:
-    """Put the built calls in the place of `call`, whose output becomes `new`."""
-    index = program.calls.index(call)
-    op = call.op
-    assert isinstance(op, Quantize)
-    new.quant = Quant((op.scale,), (op.zero_point,))
-    program.calls[index : index + 1] = build.calls
-    program.substitute(call.output, new)
-
-
 def remove_aliases(program: Program) -> int:
     """Let readers of an Alias read its source."""
     aliases = [c for c in program.calls if isinstance(c.op, Alias)]
@@ -339,3 +159,57 @@ def remove_aliases(program: Program) -> int:
         program.calls.remove(call)
         program.substitute(call.output, call.inputs[0])
     return len(aliases)
+
+
+def fold_dequantized_constants(program: Program) -> int:
+    """Weights of operators that stayed in float become floats."""
+    folded = [c for c in program.calls if isinstance(c.op, Dequantize) and c.inputs[0].data is not None]
+    for call in folded:
+        (weight,) = call.inputs
+        assert weight.data is not None
+        data = call.op.reference([weight.data])
+        program.substitute(call.output, Value(call.output.name, call.output.shape, call.output.dtype, data=data))
+    program.remove_dead()
+    return len(folded)
+
+
+def fold_add_into_bias(program: Program) -> int:
+    """A constant added to each channel of a product without a bias is its bias."""
+    rewrites = 0
+    made, uses = program.producers(), program.consumers()
+    for call in list(program.calls):
+        if not (isinstance(call.op, Binary) and call.op.function is BinaryFunction.ADD):
+            continue
+        for product, bias in (call.inputs, call.inputs[::-1]):
+            source = made.get(product)
+            if source is None or not isinstance(source.op, FullyConnected | Conv2D) or len(uses[product]) > 1:
+                continue
+            axis = 1 if isinstance(source.op, Conv2D) else len(product.shape) - 1
+            old = source.inputs[2].data
+            if product in program.outputs or old is None or np.any(old) or not _is_constant(bias, made):
+                continue
+            if call.output.shape != product.shape or not _is_per_channel(bias.shape, product.shape, axis):
+                continue
+            build = Builder(program, call.source, call.title)
+            flat = bias if len(bias.shape) == 1 else build.call(Reshape((product.shape[axis],)), [bias])
+            fused = Call(source.op, (*source.inputs[:2], flat), call.output, source.source, source.title)
+            index = program.calls.index(call)
+            program.calls[index : index + 1] = [*build.calls, fused]
+            made[call.output] = fused
+            rewrites += 1
+            break
+    program.remove_dead()
+    return rewrites
+
+
+def _is_constant(value: Value, made: dict[Value, Call]) -> bool:
+    source = made.get(value)
+    return value.is_constant or (
+        source is not None and isinstance(source.op, Dequantize) and source.inputs[0].is_constant
+    )
+
+
+def _is_per_channel(shape: tuple[int, ...], product: tuple[int, ...], axis: int) -> bool:
+    """Whether `shape` broadcasts to `product` with one element an index of `axis`."""
+    padded = (1,) * (len(product) - len(shape)) + shape
+    return padded == tuple(n if i == axis else 1 for i, n in enumerate(product))

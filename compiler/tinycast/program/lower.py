@@ -9,7 +9,7 @@ from tinycast.ir.graph import Pattern, Program
 from tinycast.ir.types import DType
 from tinycast.ops.quantize import Dequantize, Quantize
 from tinycast.ops.shape import Transpose
-from tinycast.program import integers, layout
+from tinycast.program import integers, io_types, layout, tables
 from tinycast.program.from_onnx import import_program
 from tinycast.program.groups import Group, expand_means, group_calls
 
@@ -17,16 +17,18 @@ from tinycast.program.groups import Group, expand_means, group_calls
 def to_integers(model: onnx_ir.Model, name: str, *, keep_float_io: bool = False) -> Program:
     """The model as typed operators in ONNX's order, integer arithmetic spelled out."""
     program = import_program(model, name)
+    integers.fold_add_into_bias(program)
     integers.move_dequantize_down(program)
     if not keep_float_io:
-        integers.strip_edges(program)
-    integers.note_edge_scales(program)
-    integers.make_activations_signed(program)
+        io_types.strip_edges(program)
+    io_types.note_edge_scales(program)
+    io_types.make_activations_signed(program)
     while integers.fold_clip_into_quantize(program) + integers.move_quantize_up(program):
         pass
-    integers.make_tables(program)
+    tables.make_tables(program)
     integers.write_in_integers(program)
     integers.remove_aliases(program)
+    integers.fold_dequantized_constants(program)
     program.remove_dead()
     program.notes += [
         f"{call.title} {call.source} runs in float32"
