@@ -66,9 +66,7 @@ def samples_of(program: Program) -> dict[str, Array]:
 def reference(program: Program, model: onnx_ir.Model, samples: dict[str, Array]) -> dict[str, Array]:
     runs = [interpret(program, [samples[v.name][i] for v in program.inputs]) for i in range(SAMPLES)]
     names = [str(v.name) for v in model.graph.outputs]
-    return {
-        name: np.stack([run[value] for run in runs]) for name, value in zip(names, program.outputs, strict=True)
-    }
+    return {name: np.stack([run[value] for run in runs]) for name, value in zip(names, program.outputs, strict=True)}
 
 
 def agree(host: Array, expected: Array) -> bool:

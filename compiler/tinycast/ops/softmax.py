@@ -35,6 +35,21 @@ def _largest(x: Tensor, axis: int) -> Tensor:
     )
 
 
+_STEPS = 255  # of an int8 output
+
+
+def _softmax_rule(scale: float, length: int, fraction: int) -> tuple[float, int, int, int]:
+    """(largest error in steps, factor, fraction, exponent of the table) for one choice of `fraction`.
+
+    Rounding 2^fraction / scale to the factor costs something, and so does rounding each exponential.
+    """
+    factor = round(2**fraction / scale)
+    largest = max(length * 2.0**fraction, factor + length * 2.0 ** (fraction - 1))
+    exponent = max(0, min(22, ceil(32 - log2(largest)) - 1))  # what is divided and its divisor stay below 2^32
+    error = abs(factor * scale / 2**fraction - 1) + (length - 1) / 2 ** (exponent + 1)
+    return _STEPS * error, factor, fraction, exponent
+
+
 @dataclass(frozen=True)
 class Softmax(Op):
     """y = exp(x - max) / sum(exp(x - max)) along `axis`, float32."""
@@ -74,13 +89,9 @@ class Softmax(Op):
         if x is None:
             return None
         length = x.value.shape[self.axis]
-        fraction = 0
-        while fraction < 8 and round(2**fraction / form.scale) * form.scale != 2**fraction:
-            fraction += 1
-        factor = round(2**fraction / form.scale)
-        # T * factor and (sum of T) << fraction both have to stay below 2^31.
-        exponent = min(22, 31 - ceil(log2(factor + 1)), 31 - fraction - ceil(log2(length + 1)))
-        if exponent < 12:
+        rules = [_softmax_rule(form.scale, length, fraction) for fraction in range(9)]
+        error, factor, fraction, exponent = min(rules)
+        if error > 0.9:
             return None
         table = np.rint(2.0**exponent * np.exp(-x.scale * np.arange(256))).astype(np.uint32)
         op = IntegerSoftmax(self.axis, factor, fraction, form.zero_point, form.low, form.high)
