@@ -85,7 +85,7 @@ def _aliased_parameters(step: Step, plan: MemoryPlan) -> Iterator[int]:
         if isinstance(argument, Value) and not argument.is_constant:
             offset = plan.placements[argument.name].offset
             spans[index] = (offset, offset + argument.bytes)
-    allowed = {frozenset(pair) for pair in kernel.in_place}
+    allowed = {frozenset(pair) for pair in kernel.in_place} | {frozenset((o, i)) for o, i, _ in kernel.overlap}
     for written, (start, end) in spans.items():
         if kernel.parameters[written].role is Role.INPUT:
             continue

@@ -32,7 +32,9 @@ class Kernel:
     """One C function.
 
     `body` is the text between (and without) the outer braces. `runtime` names the files of runtime_c
-    it includes. `in_place` lists (output, input) parameter indices that may be the same memory.
+    it includes. `in_place` lists (output, input) parameter indices that may be the same memory; `overlap`
+    lists (output, input, distance): the output may start that many bytes or more below the input and reach
+    into it, because the kernel has read what it overwrites.
     """
 
     symbol: str
@@ -40,6 +42,7 @@ class Kernel:
     body: str
     runtime: frozenset[str] = frozenset()
     in_place: tuple[tuple[int, int], ...] = ()
+    overlap: tuple[tuple[int, int, int], ...] = ()
 
 
 Argument = Value | int  # a Value (activation, constant or scratch) or a scalar
@@ -95,6 +98,7 @@ class MemoryPlan:
     lower_bound_is_optimal: bool = False  # the order was proven to have the smallest peak
     peak_step: int = 0  # index into `order`
     shared: tuple[tuple[str, str], ...] = ()  # (output, input) pairs computed in place
+    overlapping: tuple[tuple[str, str, int], ...] = ()  # (output, input, distance) that reach into each other
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,9 @@ def check(
     for output, source in plan.shared:
         _check_shared(output, source, plan, steps, spans, {v.name for v in inputs}, {v.name for v in outputs})
         declared |= {(output, source), (source, output)}
+    for output, source, _ in plan.overlapping:
+        _check_overlapping(output, source, plan, steps, spans, {v.name for v in outputs})
+        declared |= {(output, source), (source, output)}
     _check_overlaps(list(plan.placements.values()), declared)
     if not 0 <= plan.lower_bound_bytes <= plan.arena_bytes:
         _fail(f"the arena of {plan.arena_bytes} bytes is below its lower bound of {plan.lower_bound_bytes}")
@@ -58,6 +61,7 @@ def certificate(plan: MemoryPlan) -> dict[str, Any]:
             for p in sorted(live, key=lambda p: (-p.bytes, p.offset, p.name))
         ],
         "shared": [list(pair) for pair in plan.shared],
+        "overlapping": [list(pair) for pair in plan.overlapping],
     }
 
 
@@ -143,6 +147,31 @@ def _check_shared(
         _fail(f"{pair} are not an output and an input of {step.name!r}")
     if any((o, i) not in step.kernel.in_place for o in outputs_at for i in sources_at):
         _fail(f"{pair}: the kernel {step.kernel.symbol!r} cannot work in place")
+
+
+def _check_overlapping(
+    output: str,
+    source: str,
+    plan: MemoryPlan,
+    steps: Sequence[Step],
+    spans: dict[str, tuple[int, int]],
+    output_names: set[str],
+) -> None:
+    pair = f"({output!r}, {source!r})"
+    if output not in spans or source not in spans or source in output_names:
+        _fail(f"the overlapping pair {pair} is not two buffers, or a graph output would be overwritten")
+    if spans[source][1] != spans[output][0]:
+        _fail(f"{pair}: {source!r} is not used for the last time where {output!r} is first written")
+    step = steps[plan.order[spans[output][0]]]
+    names = [a.name if isinstance(a, Value) and a.data is None else None for a in step.arguments]
+    if names.count(output) != 1 or names.count(source) != 1:
+        _fail(f"{pair}: {step.name!r} is passed one of them twice")
+    allowed = {(o, i): distance for o, i, distance in step.kernel.overlap}
+    distance = allowed.get((names.index(output), names.index(source)))
+    if distance is None:
+        _fail(f"{pair}: the kernel {step.kernel.symbol!r} does not allow them to overlap")
+    elif plan.placements[output].offset + distance > plan.placements[source].offset:
+        _fail(f"{pair} are less than {distance} bytes apart")
 
 
 def _check_overlaps(places: Sequence[Placement], declared: set[tuple[str, str]]) -> None:

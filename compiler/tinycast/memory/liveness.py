@@ -5,7 +5,7 @@ Sets of steps and of buffers are bit masks: bit i stands for step i of the list 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,6 +35,7 @@ class StepUse:
     created_bytes: int  # of the outputs written first here, and scratch
     mortal: tuple[tuple[int, int], ...]  # (users, size) of all buffers the step uses, but for graph outputs
     in_place: tuple[Pair, ...]  # legal if the input is not needed after this step
+    overlap: tuple[tuple[int, int, int], ...]  # likewise: (output, input, distance in bytes)
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class Graph:
         """The in-place pairs that are legal at `step` when the steps in `done` have run."""
         return [(o, i) for o, i in self.steps[step].in_place if self.dies_at(i, step, done)]
 
+    def overlaps_at(self, step: int, done: int) -> list[tuple[int, int, int]]:
+        """The (output, input, distance) that are legal at `step` when the steps in `done` have run."""
+        return [(o, i, d) for o, i, d in self.steps[step].overlap if self.dies_at(i, step, done)]
+
     def dies_at(self, buffer: int, step: int, done: int) -> bool:
         b = self.buffers[buffer]
         return not b.kept and b.users & ~done == 1 << step
@@ -69,19 +74,29 @@ class Graph:
         for users, size in use.mortal:
             if not users & to_come:
                 freed += size
-        saved = self.saving(self.pairs_at(step, done)) if use.in_place else 0
+        saved = 0
+        if use.in_place or use.overlap:
+            saved = self.saving(self.pairs_at(step, done), self.overlaps_at(step, done))
         return use.created_bytes - saved, use.created_bytes - freed
 
-    def saving(self, pairs: Sequence[Pair]) -> int:
+    def saving(self, pairs: Sequence[Pair], overlaps: Sequence[tuple[int, int, int]] = ()) -> int:
         """Bytes saved at most by computing in place, each buffer taking part in one pair at most."""
-        return sum(bytes_saved for _, _, bytes_saved in self._matching(pairs))
+        return sum(bytes_saved for _, _, bytes_saved in self._matching(pairs, overlaps))
 
     def best_pairs(self, pairs: Sequence[Pair]) -> list[Pair]:
         """A choice of pairs that saves the most bytes."""
         return [(output, source) for output, source, _ in self._matching(pairs)]
 
-    def _matching(self, pairs: Sequence[Pair]) -> tuple[tuple[int, int, int], ...]:
-        return best_matching(tuple((o, i, min(self.buffers[o].size, self.buffers[i].size)) for o, i in pairs))
+    def _matching(
+        self, pairs: Sequence[Pair], overlaps: Sequence[tuple[int, int, int]] = ()
+    ) -> tuple[tuple[int, int, int], ...]:
+        apart = [*((o, i, 0) for o, i in pairs), *overlaps]
+        return best_matching(tuple((o, i, self._saved(o, i, distance)) for o, i, distance in apart))
+
+    def _saved(self, output: int, source: int, distance: int) -> int:
+        """Bytes that the two take less than side by side, the input `distance` above the output's start."""
+        o, i = self.buffers[output].size, self.buffers[source].size
+        return o + i - max(o, distance + i)
 
 
 @lru_cache(maxsize=65536)
@@ -152,7 +167,7 @@ def build_graph(steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequenc
         )
         for name, d in drafts.items()
     )
-    uses = _step_uses(steps, buffers)
+    uses = _step_uses(steps, buffers, align)
     return Graph(buffers, uses, _predecessors(len(steps), list(drafts.values())))
 
 
@@ -185,7 +200,7 @@ def _predecessors(count: int, drafts: Sequence[_Draft]) -> tuple[int, ...]:
     return tuple(predecessors)
 
 
-def _step_uses(steps: Sequence[Step], buffers: Sequence[Buffer]) -> tuple[StepUse, ...]:
+def _step_uses(steps: Sequence[Step], buffers: Sequence[Buffer], align: int) -> tuple[StepUse, ...]:
     index_of = {b.name: i for i, b in enumerate(buffers)}
     uses = []
     for number, step in enumerate(steps):
@@ -197,6 +212,7 @@ def _step_uses(steps: Sequence[Step], buffers: Sequence[Buffer]) -> tuple[StepUs
                 created_bytes=sum(buffers[b].size for b in created),
                 mortal=tuple((buffers[b].users, buffers[b].size) for b in touched if not buffers[b].kept),
                 in_place=_in_place_pairs(step, bound, created),
+                overlap=tuple(_overlaps(step, bound, created, buffers, align)),
             )
         )
     return tuple(uses)
@@ -218,6 +234,18 @@ def _in_place_pairs(step: Step, bound: Sequence[int | None], created: Sequence[i
         if all((o, i) in allowed for o in output_places for i in input_places):
             pairs[(output, source)] = None
     return tuple(pairs)
+
+
+def _overlaps(
+    step: Step, bound: Sequence[int | None], created: Sequence[int], buffers: Sequence[Buffer], align: int
+) -> Iterator[tuple[int, int, int]]:
+    """What the kernel allows, less what saves nothing or involves a buffer that is passed twice."""
+    for output_at, input_at, distance in step.kernel.overlap:
+        output, source = bound[output_at], bound[input_at]
+        if output is None or source is None or output not in created or source in created:
+            continue
+        if bound.count(output) == bound.count(source) == 1 and distance < buffers[output].bytes:
+            yield output, source, -(-distance // align) * align
 
 
 def lifetimes(graph: Graph, order: Sequence[int]) -> list[tuple[int, int]]:

@@ -8,7 +8,7 @@ the other; the search below knows nothing else about buffers.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import NamedTuple
@@ -37,10 +37,11 @@ class Layout:
 def place(graph: Graph, order: Sequence[int], lower_bound_bytes: int) -> Layout:
     """Place the buffers of `graph` for `order`; stops as soon as the arena is `lower_bound_bytes`."""
     spans = lifetimes(graph, order)
+    overlaps = legal_overlaps(graph, order)
     nodes, work = _Budget(EXACT_NODES), _Budget(CHOICE_WORK)
     best: tuple[_Arrangement, _Problem, list[Pair]] | None = None
     for pairs in _pair_choices(graph, order, lower_bound_bytes):
-        problem = _Problem(graph, spans, pairs)
+        problem = _Problem(graph, spans, pairs, overlaps)
         found = problem.greedy(work)
         if found.arena_bytes > lower_bound_bytes and len(problem.groups) <= EXACT_GROUPS:
             found = problem.exact(found, lower_bound_bytes, nodes)
@@ -53,6 +54,16 @@ def place(graph: Graph, order: Sequence[int], lower_bound_bytes: int) -> Layout:
     found, problem, pairs = best
     found = problem.climb(found, lower_bound_bytes, _Budget(CLIMB_WORK))
     return Layout(problem.buffer_offsets(found), found.arena_bytes, tuple(pairs))
+
+
+def legal_overlaps(graph: Graph, order: Sequence[int]) -> dict[Pair, int]:
+    """(output, input) -> how far below the input the output has to start to be allowed to reach into it."""
+    legal: dict[Pair, int] = {}
+    done = 0
+    for step in order:
+        legal.update({(o, i): distance for o, i, distance in graph.overlaps_at(step, done)})
+        done |= 1 << step
+    return legal
 
 
 def _pair_choices(graph: Graph, order: Sequence[int], lower_bound_bytes: int) -> Iterable[list[Pair]]:
@@ -115,7 +126,13 @@ class _Arrangement(NamedTuple):
 class _Problem:
     """Groups to place. `apart[g][h]`: how far h must lie above g if it lies above it and both are live at once."""
 
-    def __init__(self, graph: Graph, spans: Sequence[tuple[int, int]], pairs: Sequence[Pair]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        spans: Sequence[tuple[int, int]],
+        pairs: Sequence[Pair],
+        overlaps: Mapping[Pair, int],
+    ) -> None:
         self.groups = _groups(len(graph.buffers), pairs)
         self.group_of = {b: g for g, members in enumerate(self.groups) for b in members}
         self.sizes = [max(graph.buffers[b].size for b in members) for members in self.groups]
@@ -128,8 +145,11 @@ class _Problem:
                     break
                 g, h = self.group_of[b], self.group_of[c]
                 if g != h:
-                    self.apart[g][h] = max(self.apart[g].get(h, 0), graph.buffers[b].size)
-                    self.apart[h][g] = max(self.apart[h].get(g, 0), graph.buffers[c].size)
+                    above, below = overlaps.get((b, c)), overlaps.get((c, b))
+                    gap = graph.buffers[b].size if above is None else above
+                    self.apart[g][h] = max(self.apart[g].get(h, 0), gap)
+                    gap = graph.buffers[c].size if below is None else below
+                    self.apart[h][g] = max(self.apart[h].get(g, 0), gap)
 
         self.near = [[(h, gap, self.apart[h][g]) for h, gap in row.items()] for g, row in enumerate(self.apart)]
 

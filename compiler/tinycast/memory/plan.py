@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tinycast.ir.kernel import MemoryPlan, Placement, Step
 from tinycast.ir.types import Value
 from tinycast.memory.certificate import check
-from tinycast.memory.liveness import build_graph, lifetimes
+from tinycast.memory.liveness import Graph, build_graph, lifetimes
 from tinycast.memory.order import find_order
-from tinycast.memory.place import place
+from tinycast.memory.place import legal_overlaps, place
 
 
 def plan_memory(steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequence[Value], *, align: int) -> MemoryPlan:
@@ -35,5 +36,16 @@ def plan_memory(steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequenc
         peak_step=order.peak_position,
         shared=tuple((graph.buffers[o].name, graph.buffers[i].name) for o, i in layout.pairs),
     )
+    plan = replace(plan, overlapping=_overlapping(plan, graph, order.steps))
     check(plan, steps, inputs, outputs, align)
     return plan
+
+
+def _overlapping(plan: MemoryPlan, graph: Graph, order: Sequence[int]) -> tuple[tuple[str, str, int], ...]:
+    """The allowed overlaps that the placement makes use of."""
+    used = []
+    for (output, source), distance in legal_overlaps(graph, order).items():
+        o, i = plan.placements[graph.buffers[output].name], plan.placements[graph.buffers[source].name]
+        if o.offset < i.offset + i.bytes and i.offset < o.offset + o.bytes and (o.name, i.name) not in plan.shared:
+            used.append((o.name, i.name, distance))
+    return tuple(used)

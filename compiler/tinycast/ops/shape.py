@@ -19,6 +19,10 @@ def perm_back(perm: Sequence[int]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argsort(perm))
 
 
+TO_NHWC = (0, 2, 3, 1)
+TO_NCHW = (0, 3, 1, 2)
+
+
 @dataclass(frozen=True)
 class Move(Op):
     """Base of the operators that take elements from one tensor: the same for every element type."""

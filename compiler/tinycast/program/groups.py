@@ -68,8 +68,10 @@ def group_calls(program: Program) -> list[Group]:
     of: dict[Call, Group] = {}
     groups: list[Group] = []
     made = program.producers()
+    depths: dict[Value, int] = {}
     for call in program.calls:
-        target = _group_to_extend(call, program, uses, made, of, groups)
+        depths[call.output] = 1 + max((depths.get(v, 0) for v in call.inputs), default=0)
+        target = _group_to_extend(call, program, uses, made, of, groups, depths)
         if target is None:
             target = Group()
             groups.append(target)
@@ -88,13 +90,18 @@ def _group_to_extend(
     made: dict[Value, Call],
     of: dict[Call, Group],
     groups: list[Group],
+    depths: dict[Value, int],
 ) -> Group | None:
-    """The latest group whose result only `call` reads, if it can take the call on its end."""
+    """The group whose result only `call` reads, if it can take the call on its end.
+
+    Of several the one behind the longest chain: the others' results are then free to be made at any time,
+    which leaves the memory plan a choice.
+    """
     if call.op.pattern is not Pattern.ELEMENTWISE and not isinstance(call.op, Reshape):
         return None
     candidates = [of[made[v]] for v in call.inputs if v in made and _only_reader(v, program, uses)]
     candidates = [g for g in candidates if _can_end_with(g, call)]
-    return max(candidates, key=groups.index, default=None)
+    return max(candidates, key=lambda g: (depths[g.output], groups.index(g)), default=None)
 
 
 def _only_reader(value: Value, program: Program, uses: dict[Value, list[Call]]) -> bool:

@@ -7,16 +7,13 @@ from math import prod
 
 import numpy as np
 
-from tinycast.ir.graph import Builder, Call, Program
+from tinycast.ir.graph import Builder, Call, Op, Pattern, Program
 from tinycast.ir.types import Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.pool import Pool
 from tinycast.ops.quantize import Table
-from tinycast.ops.shape import Reshape, Transpose, perm_back
-
-TO_NHWC = (0, 2, 3, 1)
-TO_NCHW = (0, 3, 1, 2)
+from tinycast.ops.shape import TO_NCHW, TO_NHWC, Reshape, Transpose, perm_back
 
 
 def convert_to_nhwc(program: Program) -> int:
@@ -208,6 +205,58 @@ def _replace_call(program: Program, call: Call, before: list[Call], op: Transpos
     index = program.calls.index(call)
     program.calls[index : index + 1] = [*before, Call(op, (x,), call.output, call.source, "Transpose")]
     program.remove_dead()
+
+
+def sink_reshapes(program: Program) -> int:
+    """Move Reshapes down past element-wise operators, so that these join the operator that made their operand."""
+    rewrites = 0
+    made = program.producers()
+    for call in list(program.calls):
+        sources = [made.get(v) for v in call.inputs if not v.is_constant]
+        shapes = {s.inputs[0].shape for s in sources if s is not None and isinstance(s.op, Reshape)}
+        before = next(iter(shapes), ())
+        if call.op.pattern is not Pattern.ELEMENTWISE or len(shapes) != 1 or before == call.output.shape:
+            continue
+        inputs = [_before_reshape(call, v, made.get(v), before) for v in call.inputs]
+        kept = [v for v in inputs if v is not None]
+        if len(kept) < len(inputs):
+            continue
+        build = Builder(program, call.source, call.title)
+        inner = build.call(call.op, kept)
+        inner.quant = call.output.quant
+        last = Call(Reshape(call.output.shape), (inner,), call.output, call.source, "Reshape")
+        made.update({inner: build.calls[0], call.output: last})
+        index = program.calls.index(call)
+        program.calls[index : index + 1] = [*build.calls, last]
+        rewrites += 1
+    program.remove_dead()
+    return rewrites
+
+
+def _before_reshape(call: Call, value: Value, source: Call | None, before: tuple[int, ...]) -> Value | None:
+    """The operand that gives the same elements on tensors of shape `before`; None where there is none."""
+    shape = call.output.shape
+    if value.data is None:
+        reshaped = source is not None and isinstance(source.op, Reshape) and value.shape == shape
+        return source.inputs[0] if source is not None and reshaped else None
+    if value.size == 1 or isinstance(call.op, Table):
+        return value
+    if value.size != value.shape[-1] or shape[-1:] != before[-1:]:
+        return None
+    return Value(value.name, value.shape[-1:], value.dtype, data=value.data.reshape(-1))
+
+
+def merge_equal_calls(program: Program) -> int:
+    """Calls of the same operator on the same operands become one."""
+    merged = 0
+    first: dict[tuple[Op, tuple[Value, ...]], Call] = {}
+    for call in list(program.calls):
+        kept = first.setdefault((call.op, call.inputs), call)
+        if kept is not call and call.output not in program.outputs:
+            program.calls.remove(call)
+            program.substitute(call.output, kept.output)
+            merged += 1
+    return merged
 
 
 def remove_identity_moves(program: Program) -> int:

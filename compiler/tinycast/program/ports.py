@@ -10,8 +10,7 @@ import onnx_ir
 from tinycast.ir.graph import Builder, Program, interpret
 from tinycast.ir.kernel import Golden, Port
 from tinycast.ir.types import Array, DType, Value
-from tinycast.ops.shape import Transpose
-from tinycast.program.layout import TO_NCHW, TO_NHWC
+from tinycast.ops.shape import TO_NCHW, TO_NHWC, Transpose
 
 
 def channels_last_edges(program: Program) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from tinycast.ir.graph import Call, Tile
 from tinycast.ops.conv import Conv2D
 from tinycast.schedule.blocks import blocks_of, name_of, unroll
+from tinycast.schedule.overlap import Reads
 from tinycast.tvm_bridge import micro_kernels
 from tinycast.tvm_bridge.function import Schedule
 
 _KEPT = ("accumulator", "wide", "padded")
 
 
-def schedule_dot(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool) -> None:
+def schedule_dot(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool) -> Reads:
     """Sums of a tile by the micro-kernel; the rest of the kernel on its results, in registers.
 
     `moved`: the kernel itself brings its input into order, while copying rows of it.
@@ -48,6 +49,7 @@ def schedule_dot(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool) -
     start = schedule.decompose_reduction(accumulator, tile_loops[0])
     unroll(schedule, list(schedule.get_loops(start))[depth:])
     schedule.tensorize(tile_loops[0], intrinsic)
+    return Reads.ROW_FIRST if "padded" in names else Reads.TILE_FIRST
 
 
 def _widen(schedule: Schedule, wide: object, kernel_rows: int) -> None:

@@ -11,7 +11,8 @@ from tinycast.ir.graph import Call, Pattern, TensorType, Tile
 from tinycast.ir.kernel import Argument, Kernel, Parameter, Role, Step
 from tinycast.ir.types import DType, Value
 from tinycast.ops.conv import Conv2D
-from tinycast.ops.shape import Reshape
+from tinycast.ops.shape import TO_NHWC, Reshape, Transpose
+from tinycast.schedule.overlap import Reads, overlap_distance
 from tinycast.schedule.strategies import schedule_group
 from tinycast.schedule.tiles import choose_tile, flat_positions
 from tinycast.target.types import Target
@@ -70,7 +71,7 @@ class _GroupCompiler:
         tensors = [t for _, _, t in self._parameters]
         schedule = schedule_of([*tensors, result])
         moved = self._anchor is not None and self._anchor.inputs[0] in {c.output for c in self._calls}
-        schedule_group(schedule, self._anchor, self._tile, flat=self._is_flat(), moved=moved)
+        reads = schedule_group(schedule, self._anchor, self._tile, flat=self._is_flat(), moved=moved)
         names = [p.name for p, _, _ in self._parameters] + ["output"]
         printed = print_function(lower(schedule.mod), names)
         parameters = [p for p, _, _ in self._parameters]
@@ -83,7 +84,7 @@ class _GroupCompiler:
             parameters.append(Parameter(scratch.name, scratch.dtype, Role.SCRATCH, scratch.bytes))
             arguments.append(Value(name, (scratch.bytes // scratch.dtype.itemsize,), scratch.dtype))
         runtime = frozenset(_HEADERS[f] for f in printed.functions)
-        kernel = Kernel(self._symbol, tuple(parameters), printed.body, runtime, self._in_place())
+        kernel = Kernel(self._symbol, tuple(parameters), printed.body, runtime, self._in_place(), self._overlap(reads))
         titles = list(dict.fromkeys(c.title for c in self._all))
         named = self._anchor or self._all[0]
         return Step(
@@ -200,6 +201,20 @@ class _GroupCompiler:
             if after_anchor and pointwise and argument.dtype.itemsize == self._output.dtype.itemsize and inside:
                 pairs.append((len(self._parameters), i))
         return tuple(pairs)
+
+    def _overlap(self, reads: Reads) -> tuple[tuple[int, int, int], ...]:
+        """Whether the output may grow into the anchor's input, which nothing else reads."""
+        anchor = self._anchor
+        if anchor is None:
+            return ()
+        first = self._calls[0]
+        planes = first.output is anchor.inputs[0] and first.op == Transpose(TO_NHWC)
+        source, reader = (first.inputs[0], first) if planes else (anchor.inputs[0], anchor)
+        places = [i for i, (_, argument, _) in enumerate(self._parameters) if argument is source]
+        if [c for c in self._calls if source in c.inputs] != [reader] or len(places) != 1:
+            return ()
+        distance = overlap_distance(anchor, self._output.dtype.itemsize, self._tile, reads, planes=planes)
+        return () if distance is None else ((len(self._parameters), places[0], distance),)
 
 
 def replace_shape(value: Value, shape: tuple[int, ...]) -> Value:

@@ -8,37 +8,40 @@ from tinycast.ir.graph import Call, Pattern, Tile
 from tinycast.ops.conv import Conv2D
 from tinycast.schedule.blocks import accumulate_at, blocks_of, is_reduction, loop_depth, sort_stages, unroll
 from tinycast.schedule.dot import schedule_dot
+from tinycast.schedule.overlap import Reads
 from tinycast.schedule.tiles import flat_positions, unrolled_taps
 from tinycast.tvm_bridge.function import Schedule
 
 
-def schedule_group(schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool, moved: bool) -> None:
-    """Schedule a group around `anchor`. `flat`: without one, output and operands have the same elements.
+def schedule_group(schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool, moved: bool) -> Reads:
+    """Schedule a group around `anchor`; returns how it reads the anchor's input.
+
+    `flat`: there is no anchor, and output and operands have the same elements.
 
     `moved`: operators before the anchor bring its input into order.
     """
     if anchor is None:
-        _elementwise(schedule, flat=flat)
-    elif tile.lanes:
-        schedule_dot(schedule, anchor, tile, moved=moved)
-    elif anchor.op.pattern is Pattern.ROWS:
-        _rows(schedule, anchor)
-    elif anchor.op.pattern is Pattern.DENSE:
-        _dense(schedule, anchor, tile)
-    else:
-        _channelwise(schedule, anchor, tile)
+        return _elementwise(schedule, flat=flat)
+    if tile.lanes:
+        return schedule_dot(schedule, anchor, tile, moved=moved)
+    if anchor.op.pattern is Pattern.ROWS:
+        return _rows(schedule, anchor)
+    if anchor.op.pattern is Pattern.DENSE:
+        return _dense(schedule, anchor, tile)
+    return _channelwise(schedule, anchor, tile)
 
 
-def _elementwise(schedule: Schedule, *, flat: bool) -> None:
+def _elementwise(schedule: Schedule, *, flat: bool) -> Reads:
     *before, output = blocks_of(schedule)
     for block in before:
         schedule.compute_inline(block)
     loops = list(schedule.get_loops(output))
     if flat and len(loops) > 1:
         schedule.fuse(*loops)
+    return Reads.AS_NEEDED
 
 
-def _dense(schedule: Schedule, anchor: Call, tile: Tile) -> None:
+def _dense(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
     """positions x channels tiles in registers; the input's rows staged where they need a border."""
     stages = sort_stages(schedule)
     *outer, last, channels = schedule.get_loops(stages.output)
@@ -58,9 +61,10 @@ def _dense(schedule: Schedule, anchor: Call, tile: Tile) -> None:
     if stages.staged is not None:
         rows = schedule.get_loops(stages.output)
         schedule.compute_at(stages.staged, rows[len(outer) - 1] if outer else rows[0])
+    return Reads.AS_NEEDED if stages.staged is None else Reads.ROW_FIRST
 
 
-def _channelwise(schedule: Schedule, anchor: Call, tile: Tile) -> None:
+def _channelwise(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
     """A window reduced for each channel; small windows written out, positions sharing their loads."""
     stages = sort_stages(schedule)
     loops = list(schedule.get_loops(stages.output))
@@ -83,9 +87,11 @@ def _channelwise(schedule: Schedule, anchor: Call, tile: Tile) -> None:
         accumulate_at(schedule, partial[0], last, loop_depth(schedule, total, last))
     if stages.staged is not None and image:
         schedule.compute_at(stages.staged, rows)
+        return Reads.ROW_FIRST
+    return Reads.AS_NEEDED
 
 
-def _rows(schedule: Schedule, anchor: Call) -> None:
+def _rows(schedule: Schedule, anchor: Call) -> Reads:
     """Several passes over one axis, a row at a time; only what two passes read is kept."""
     *before, output = blocks_of(schedule)
     for block in before:
@@ -95,7 +101,8 @@ def _rows(schedule: Schedule, anchor: Call) -> None:
     loops = list(schedule.get_loops(output))
     rows = [x for i, x in enumerate(loops) if i != axis]
     if not rows or prod(int(schedule.get(x).extent) for x in rows) == 1:
-        return
+        return Reads.AS_NEEDED
     schedule.reorder(*rows, loops[axis])
     for block in reversed(blocks_of(schedule)[:-1]):
         schedule.compute_at(block, rows[-1])
+    return Reads.AS_NEEDED
