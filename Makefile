@@ -13,6 +13,9 @@ C_FILES = $(shell git ls-files 'runtime_c/*.[ch]' 'templates/*.[ch]' 'tests/*.[c
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
 
+# pytest runs a process a core: were NumPy to start a thread a core in each of them, all would wait for each other.
+test test-all: export OPENBLAS_NUM_THREADS := 1
+
 test: lint packages
 	$(BIN)/pytest -n auto
 
@@ -33,9 +36,8 @@ $(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[toolchain]'
 	touch $@
 
-# clang-format's output changes with its version, so it is pinned here.
 $(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' clang-format==14.0.6
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	touch $@
 
 $(VENV)/bin/python:
