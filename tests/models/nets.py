@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT, shared_path
-
 from tinycast.artifact import Artifact
 from tinycast.compress.quantize import QuantizeOptions, quantize
 from tinycast.execute.select import driver_for

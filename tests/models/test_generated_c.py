@@ -96,7 +96,7 @@ def writable_bytes(objects: list[Path]) -> int:
     return total
 
 
-@pytest.mark.parametrize("target", ["wasm32", "wasm32-scalar"])
+@pytest.mark.parametrize("target", ["wasm32"])
 @pytest.mark.parametrize("name", ALL)
 def test_clang_accepts_what_becomes_webassembly(name: str, target: str, folder: Path, tmp_path: Path) -> None:
     model = load(net(name, folder).path)

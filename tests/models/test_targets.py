@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nets import CORES, FAST, FLOAT, INT8, execute, flat, net, reference
-
 from tinycast.model import Session, load
 
 
