@@ -22,6 +22,12 @@ static inline uint32_t tc_to_bits(float value)
     return bits;
 }
 
+/* The magnitude of one number with the sign of another, of zeros and NaNs too. */
+static inline float tc_copy_sign(float magnitude, float sign)
+{
+    return tc_from_bits((tc_to_bits(magnitude) & 0x7fffffffU) | (tc_to_bits(sign) & 0x80000000U));
+}
+
 /* e^x - 1 for |x| <= ln(2) / 2: the Taylor series up to x^8, Horner's rule. */
 static inline float tc_expm1_near_zero(float x)
 {
@@ -55,6 +61,9 @@ static inline float tc_exp(float x)
     if (x < -103.972077f) {
         return 0.0f;
     }
+    if (x != x) {
+        return x; /* a NaN has no integer part */
+    }
     r = 1.0f + tc_expm1_near_zero(tc_reduce_exp(x, &n));
     /* Two factors, since 2^n alone may leave the normal numbers. */
     first = tc_from_bits((uint32_t)((n >> 1) + 127) << 23);
@@ -63,25 +72,31 @@ static inline float tc_exp(float x)
 
 static inline float tc_expm1(float x)
 {
-    return x > -0.34657359f && x < 0.34657359f ? tc_expm1_near_zero(x) : tc_exp(x) - 1.0f;
+    if (x > -0.34657359f && x < 0.34657359f) {
+        return tc_copy_sign(tc_expm1_near_zero(x), x);
+    }
+    return tc_exp(x) - 1.0f;
 }
 
 static inline float tc_sigmoid(float x)
 {
-    return 1.0f / (1.0f + tc_exp(-x));
+    float e;
+    if (x >= 0.0f) {
+        return 1.0f / (1.0f + tc_exp(-x));
+    }
+    e = tc_exp(x); /* does not overflow, and keeps the small results */
+    return e / (1.0f + e);
 }
 
 static inline float tc_tanh(float x)
 {
     float magnitude = x < 0.0f ? -x : x;
-    float y;
-    if (magnitude > 9.1f) {
-        y = 1.0f;
-    } else {
+    float y = 1.0f;
+    if (!(magnitude > 9.1f)) {
         float e = tc_expm1(2.0f * magnitude);
         y = e / (e + 2.0f);
     }
-    return x < 0.0f ? -y : y;
+    return tc_copy_sign(y, x);
 }
 
 /* Square root by Newton's method on the reciprocal square root, the last step on the root itself. */
@@ -108,27 +123,34 @@ static inline float tc_sqrt(float x)
     return 0.5f * (root + x / root) * scale;
 }
 
-/* The error function: a series near zero, else 1 - a rational times e^-x^2 (Abramowitz and Stegun 7.1.26 is
- * too coarse for float32; this is the series of 7.1.6, whose terms are all positive). */
+/* The error function: x plus x times a polynomial in x^2 near zero, else 1 - e^-q(x), where e^-q fits the
+ * complement with the least relative error of the result. */
 static inline float tc_erf(float x)
 {
     float magnitude = x < 0.0f ? -x : x;
-    float square = magnitude * magnitude;
-    float term = magnitude;
-    float sum = magnitude;
-    int32_t n;
-    if (magnitude > 3.95f) {
-        return x < 0.0f ? -1.0f : 1.0f;
+    float y = 1.0f;
+    if (magnitude < 0.93f) {
+        float square = x * x;
+        y = 8.327487e-05f;
+        y = y * square - 0.0008133215f;
+        y = y * square + 0.005200261f;
+        y = y * square - 0.02685912f;
+        y = y * square + 0.11283691f;
+        y = y * square - 0.37612635f;
+        y = y * square + 0.12837917f;
+        return x + x * y;
     }
-    for (n = 1; n < 60; ++n) {
-        term *= 2.0f * square / (float)(2 * n + 1);
-        sum += term;
-        if (term < sum * 1e-8f) {
-            break;
-        }
+    if (!(magnitude > 3.95f)) {
+        y = -0.00019593826f;
+        y = y * magnitude + 0.0030432267f;
+        y = y * magnitude - 0.022226956f;
+        y = y * magnitude + 0.103931665f;
+        y = y * magnitude + 0.6371822f;
+        y = y * magnitude + 1.1276757f;
+        y = y * magnitude + 0.00019566652f;
+        y = 1.0f - tc_exp(-y);
     }
-    sum *= 1.12837917f * tc_exp(-square);
-    return x < 0.0f ? -sum : sum;
+    return tc_copy_sign(y, x);
 }
 
 #endif

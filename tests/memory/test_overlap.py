@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
 from tinycast.errors import InternalError
 from tinycast.ir.kernel import Kernel, Parameter, Role, Step
 from tinycast.ir.types import DType, Value

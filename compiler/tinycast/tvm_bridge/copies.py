@@ -1,0 +1,87 @@
+"""Loops that copy or fill neighbouring elements become calls of tc_copy and tc_fill.
+
+Compilers see such loops too, but make them memmove where they cannot tell that the two do not overlap, and
+no more than memcpy and memset is asked of a target.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm import sym, tirx
+from tvm.ir import TensorLoad
+
+from tinycast.ir.types import DType
+
+Statement = Any
+_WORTH_BYTES = 16  # shorter runs are left to loops: a call costs more
+
+
+def use_memory_functions(statement: Statement) -> Statement:
+    """Rewrite every nest of loops around one store of an element or of a constant byte."""
+    if isinstance(statement, tirx.SeqStmt):
+        return tirx.SeqStmt([use_memory_functions(s) for s in statement.seq])
+    if isinstance(statement, tirx.IfThenElse):
+        other = None if statement.else_case is None else use_memory_functions(statement.else_case)
+        return tirx.IfThenElse(statement.condition, use_memory_functions(statement.then_case), other)
+    if not isinstance(statement, tirx.For):
+        return statement
+    loops = []
+    body = statement
+    while isinstance(body, tirx.For):
+        loops.append(body)
+        body = body.body
+    call, kept = _call(loops, body) if isinstance(body, tirx.BufferStore) else (None, 0)
+    if call is None:
+        return _around(statement, use_memory_functions(statement.body))
+    for loop in reversed(loops[:kept]):
+        call = _around(loop, call)
+    return call
+
+
+def _around(loop: Any, body: Statement) -> Any:
+    return tirx.For(loop.loop_var, loop.min, loop.extent, loop.kind, body)
+
+
+def _call(loops: list[Any], store: Any) -> tuple[Statement | None, int]:
+    """The call that stands for the innermost loops, and how many loops stay around it."""
+    variables = [loop.loop_var for loop in loops]
+    source = store.value if isinstance(store.value, TensorLoad) else None
+    dtype = DType(str(store.buffer.dtype))
+    if source is not None and str(source.source.dtype) != str(store.buffer.dtype):
+        return None, 0
+    if source is None and not (isinstance(store.value, tirx.IntImm) and dtype.itemsize == 1):
+        return None, 0
+    to = _linear(store.indices[0], variables)
+    origin = to if source is None else _linear(source.indices[0], variables)
+    if to is None or origin is None:
+        return None, 0
+    run, kept = 1, len(loops)
+    while kept and to[kept - 1] == origin[kept - 1] == run:
+        run *= int(loops[kept - 1].extent)
+        kept -= 1
+    if run * dtype.itemsize < _WORTH_BYTES:
+        return None, 0
+    begin = _address(store.buffer, to, loops, kept)
+    size = tirx.const(run * dtype.itemsize, "int32")
+    if source is None:
+        byte = tirx.const(int(store.value.value), "int32")
+        return tirx.Evaluate(tirx.call_extern("int32", "tc_fill", begin, byte, size)), kept
+    there = _address(source.source, origin, loops, kept)
+    return tirx.Evaluate(tirx.call_extern("int32", "tc_copy", begin, there, size)), kept
+
+
+def _linear(index: Any, variables: list[Any]) -> list[Any] | None:
+    """Coefficients of the variables and the rest, if the index is linear in them; else None."""
+    found = list(sym.detect_linear_equation(index, variables))
+    if not found or not all(isinstance(c, tirx.IntImm) for c in found[:-1]):
+        return None
+    return [*(int(c.value) for c in found[:-1]), found[-1]]
+
+
+def _address(buffer: Any, linear: list[Any], loops: list[Any], kept: int) -> Any:
+    """Where the run begins: the loops outside of it as they are, those inside at their first turn."""
+    index = linear[-1]
+    for i, loop in enumerate(loops):
+        index = index + linear[i] * (loop.loop_var if i < kept else loop.min)
+    return tirx.address_of(tirx.BufferLoad(buffer, [index]))

@@ -1,0 +1,56 @@
+#ifndef TC_COPY_H
+#define TC_COPY_H
+
+#include <stdint.h>
+
+/* The C library's functions are often the small ones, a byte at a time. Here words are moved, at any address,
+ * as ARMv7-M allows; the assembly keeps compilers from making it a call of memcpy again. */
+static inline void tc_copy(void *to, const void *from, int32_t bytes)
+{
+    int8_t *target = to;
+    const int8_t *source = from;
+    uint32_t a, b, c, d;
+    int32_t rest = bytes % 16;
+    if (bytes >= 16) {
+        int8_t *end = target + (bytes - rest);
+        __asm__ volatile("1:\n\t"
+                         "ldr %[a], [%[source]], #4\n\t"
+                         "ldr %[b], [%[source]], #4\n\t"
+                         "ldr %[c], [%[source]], #4\n\t"
+                         "ldr %[d], [%[source]], #4\n\t"
+                         "str %[a], [%[target]], #4\n\t"
+                         "str %[b], [%[target]], #4\n\t"
+                         "str %[c], [%[target]], #4\n\t"
+                         "str %[d], [%[target]], #4\n\t"
+                         "cmp %[target], %[end]\n\t"
+                         "bne 1b"
+                         : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c),
+                           [d] "=&r"(d)
+                         : [end] "r"(end)
+                         : "cc", "memory");
+    }
+    while (rest > 0) {
+        __asm__ volatile("ldrb %[a], [%[source]], #1\n\t"
+                         "strb %[a], [%[target]], #1"
+                         : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a)
+                         :
+                         : "memory");
+        --rest;
+    }
+}
+
+static inline void tc_fill(void *to, int32_t byte, int32_t bytes)
+{
+    int8_t *target = to;
+    uint32_t word = ((uint32_t)byte & 0xffU) * 0x01010101U;
+    while (bytes >= 4) {
+        __asm__ volatile("str %[word], [%[target]], #4" : [target] "+r"(target) : [word] "r"(word) : "memory");
+        bytes -= 4;
+    }
+    while (bytes > 0) {
+        __asm__ volatile("strb %[word], [%[target]], #1" : [target] "+r"(target) : [word] "r"(word) : "memory");
+        --bytes;
+    }
+}
+
+#endif
