@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table: one row a line
 """The operators' test matrix: one row a model. See `test_matrix.py` for what is done with it."""
 
 from __future__ import annotations

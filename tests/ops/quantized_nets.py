@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table: one row a line
 """Small float nets whose every operator has an integer form, and the ways to quantize them."""
 
 from __future__ import annotations
@@ -8,11 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import onnx_ir
 from host_batch import Array, Row, loaded
-from matrix import IMAGE, floats, ints, scalar
+from matrix import IMAGE, ints, scalar
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from tinycast.compress.quantize import ActivationType, QuantizeOptions, quantize
 
@@ -85,7 +85,9 @@ def with_tinycast(row: Row, activations: ActivationType) -> onnx_ir.Model:
     return quantize(loaded(proto), samples, QuantizeOptions(activations=activations))
 
 
-def _onnx_runtime(quant_format: QuantFormat, activations: str, weights: str, **more: Any) -> Callable[[Row], onnx_ir.Model]:
+def _onnx_runtime(
+    quant_format: QuantFormat, activations: str, weights: str, **more: Any
+) -> Callable[[Row], onnx_ir.Model]:
     types = {"int8": QuantType.QInt8, "uint8": QuantType.QUInt8}
     return lambda row: with_onnx_runtime(
         row, quant_format=quant_format, activation_type=types[activations], weight_type=types[weights], **more

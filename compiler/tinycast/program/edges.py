@@ -11,7 +11,6 @@ from tinycast.ir.graph import Builder, Program, interpret
 from tinycast.ir.kernel import Golden, Port
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.shape import Transpose
-from tinycast.program.layout import TO_NCHW, TO_NHWC
 
 
 def channels_last_edges(program: Program) -> None:

@@ -45,7 +45,9 @@ def to_groups(program: Program) -> list[Group]:
     expand_means(program)
     layout.convert_to_nhwc(program)
     layout.sink_transposes(program)
+    layout.sink_reshapes(program)
     layout.remove_identity_moves(program)
+    layout.merge_equal_calls(program)
     check_layout(program)
     program.notes += [
         f"{call.source}: {call.inputs[0].name} is transposed from {call.inputs[0].shape} to {call.output.shape}"
