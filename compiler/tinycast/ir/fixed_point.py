@@ -101,7 +101,8 @@ def requantize(accumulator: Int32, rule: FixedPoint, low: int, high: int) -> Int
     if acc.size and (acc.max() > INT32_MAX or acc.min() < -INT32_MAX - 1):
         raise InternalError("an accumulator left its proven range")
     high_half = (acc * rule.multiplier.astype(np.int64)) >> 32
-    return np.clip((high_half + rule.addend) >> rule.shift.astype(np.int64), low, high)
+    result: Int64 = np.clip((high_half + rule.addend) >> rule.shift.astype(np.int64), low, high)
+    return result
 
 
 @dataclass(frozen=True)

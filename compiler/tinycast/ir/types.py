@@ -26,7 +26,7 @@ class DType(Enum):
     BOOL = "bool"
 
     @property
-    def numpy(self) -> np.dtype[np.generic]:
+    def numpy(self) -> np.dtype[Any]:
         return np.dtype(self.value)
 
     @property

@@ -63,7 +63,7 @@ class Conv2D(Op):
         matrix = weight.astype(exact).reshape(group, out_channels // group, -1)
         y = np.matmul(columns, matrix.transpose(0, 2, 1)).transpose(1, 0, 2).reshape(n, oh, ow, out_channels)
         y += bias
-        return y.astype(np.float32 if x.dtype == np.float32 else np.int32)
+        return np.asarray(y, np.float32 if x.dtype == np.float32 else np.int32)
 
     def pack(self, index: int, data: Array, tile: Tile) -> Array:
         if index != 1:
@@ -91,7 +91,8 @@ class Conv2D(Op):
         channels = int(x.shape[3]) // self.group
         dtype = out.dtype
 
-        def product(b: te.Expr, h: te.Expr, w: te.Expr, o: te.Expr, kh: te.Expr, kw: te.Expr, c: te.Expr) -> te.Expr:
+        def product(i: Sequence[te.Expr], k: Sequence[te.Expr]) -> te.Expr:
+            (b, h, w, o), (kh, kw), c = i, k[:2], k[-1]
             if self.depthwise:
                 source, factor = o, weight[kh, kw, o]
             else:
@@ -100,10 +101,7 @@ class Conv2D(Op):
             return te.cast(self.window.read(padded, b, h, w, kh, kw, source), dtype) * te.cast(factor, dtype)
 
         reduced = (kh_size, kw_size) if self.depthwise else (kh_size, kw_size, channels)
-        if self.depthwise:
-            acc = chunked_sum(out, reduced, lambda i, k: product(*i, k[0], k[1], te.const(0, DType.INT32)))
-        else:
-            acc = chunked_sum(out, reduced, lambda i, k: product(*i, *k))
+        acc = chunked_sum(out, reduced, product)
         return te.compute(out.shape, lambda b, h, w, o: acc[b, h, w, o] + bias[o], name="biased")
 
     def macs(self, inputs: Sequence[Value], out: TensorType) -> int:

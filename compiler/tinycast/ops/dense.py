@@ -93,10 +93,10 @@ def import_gemm(node: Node) -> Value:
     zero = build.constant(np.zeros(channels, np.float32), "bias")
     y = build.call(FullyConnected(), [x, weight, zero])
     if alpha != 1.0:
-        y = build.call(Binary(BinaryFunction.MUL), [y, build.constant(np.float32(alpha).reshape(()), "alpha")])
+        y = build.call(Binary(BinaryFunction.MUL), [y, build.constant(np.asarray(alpha, np.float32), "alpha")])
     if bias is not None:
         if beta != 1.0:
-            bias = build.call(Binary(BinaryFunction.MUL), [bias, build.constant(np.float32(beta).reshape(()), "beta")])
+            bias = build.call(Binary(BinaryFunction.MUL), [bias, build.constant(np.asarray(beta, np.float32), "beta")])
         y = build.call(Binary(BinaryFunction.ADD), [y, bias])
     return y
 

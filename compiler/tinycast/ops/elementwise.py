@@ -108,7 +108,7 @@ class ScaledSum(Op):
     def reference(self, arrays: Sequence[Array]) -> Array:
         a, b = (x.astype(np.int64) for x in arrays)
         total = (a * self.multiplier_a + b * self.multiplier_b + self.addend) >> self.shift
-        return np.clip(total, self.low, self.high).astype(np.int8)
+        return np.asarray(np.clip(total, self.low, self.high), np.int8)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         def body(a: te.Expr, b: te.Expr) -> te.Expr:

@@ -13,6 +13,8 @@ from tinycast.errors import ModelError
 from tinycast.ir.graph import Builder
 from tinycast.ir.types import Array, Value
 
+_Int = int  # the class below has methods called int and float
+
 
 @dataclass(frozen=True)
 class Node:
@@ -50,7 +52,7 @@ class Node:
         attribute = self.onnx.attributes.get(name)
         return default if attribute is None else int(attribute.as_int())
 
-    def ints(self, name: str, default: Sequence[int]) -> list[int]:
+    def ints(self, name: str, default: Sequence[_Int]) -> list[_Int]:
         attribute = self.onnx.attributes.get(name)
         return list(default) if attribute is None else [int(v) for v in attribute.as_ints()]
 
@@ -63,16 +65,16 @@ class Node:
         attribute = self.onnx.attributes.get(name)
         return default if attribute is None else attribute.as_string()
 
-    def axis(self, default: int, rank: int) -> int:
+    def axis(self, default: _Int, rank: _Int) -> _Int:
         return self.int("axis", default) % max(rank, 1)
 
-    def axes(self, index: int, default: Sequence[int], rank: int) -> list[int]:
+    def axes(self, index: _Int, default: Sequence[_Int], rank: _Int) -> list[_Int]:
         """Axes from input `index` (newer opsets) or the attribute (older ones), sorted, non-negative."""
         data = self.constant(index)
         axes = self.ints("axes", default) if data is None else [int(v) for v in data.reshape(-1)]
         return sorted(a % rank for a in axes)
 
-    def is_weight(self, index: int) -> bool:
+    def is_weight(self, index: _Int) -> bool:
         """Whether operand `index` is a constant, plain or quantized."""
         value = self.input(index)
         return value.is_constant or value in self.weights

@@ -61,14 +61,14 @@ class WindowSum(Pool):
 
     def reduce(self, x: Array) -> Array:
         total = self.window.patches(x, self.pad_value).astype(np.float64).sum(axis=(3, 4))
-        return (total - self.offset).astype(np.float32 if x.dtype == np.float32 else np.int32)
+        return np.asarray(total - self.offset, np.float32 if x.dtype == np.float32 else np.int32)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         padded = self.window.padded(tensors[0], self.pad_value, te.dtype_of(tensors[0]))
         acc = chunked_sum(
             out,
             self.window.kernel,
-            lambda i, k: te.cast(self.window.read(padded, *i[:3], k[0], k[1], i[3]), out.dtype),
+            lambda i, k: te.cast(self.window.read(padded, i[0], i[1], i[2], k[0], k[1], i[3]), out.dtype),
         )
         if not self.offset:
             return acc
@@ -88,10 +88,10 @@ class MaxPool(Pool):
 
     @staticmethod
     def _lowest(dtype: DType) -> float:
-        return float(np.finfo(np.float32).min if dtype is DType.FLOAT32 else np.iinfo(dtype.numpy).min)
+        return float(np.finfo(np.float32).min if dtype is DType.FLOAT32 else np.iinfo(dtype.value).min)
 
     def reduce(self, x: Array) -> Array:
-        return self.window.patches(x, self._lowest(DType(x.dtype.name))).max(axis=(3, 4))
+        return np.asarray(self.window.patches(x, self._lowest(DType(x.dtype.name))).max(axis=(3, 4)))
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         padded = self.window.padded(tensors[0], self._lowest(out.dtype), out.dtype)
@@ -136,7 +136,7 @@ class WindowMean(Pool):
             inner = (bottom - self.extra[0], right - self.extra[1])
             ones = np.pad(ones, ((0, 0), (top, inner[0]), (left, inner[1]), (0, 0)), constant_values=1)
             window = replace(window, pads=(0, 0, *self.extra))
-        return window.patches(ones, 0).sum(axis=(3, 4))
+        return np.asarray(window.patches(ones, 0).sum(axis=(3, 4)))
 
     def _parts(self, shape: Sequence[int]) -> tuple[WindowSum, Array]:
         height, width = shape[2:] if self.channels_first else shape[1:3]

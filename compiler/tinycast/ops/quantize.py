@@ -31,7 +31,7 @@ class Quantize(Op):
     def reference(self, arrays: Sequence[Array]) -> Array:
         steps = np.rint(arrays[0].astype(np.float32) / np.float32(self.scale))
         low, high = self.low - self.zero_point, self.high - self.zero_point
-        return (np.clip(steps, low, high).astype(np.int32) + self.zero_point).astype(self.dtype.numpy)
+        return np.asarray(np.clip(steps, low, high).astype(np.int32) + self.zero_point, self.dtype.numpy)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         low, high = self.low - self.zero_point, self.high - self.zero_point
@@ -58,14 +58,14 @@ class Dequantize(Op):
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         return TensorType(inputs[0].shape, DType.FLOAT32)
 
-    def _spread(self, values: npt.NDArray[np.generic], rank: int) -> npt.NDArray[np.generic]:
+    def _spread(self, values: Array, rank: int) -> Array:
         return values.reshape((-1,) + (1,) * (rank - self.axis - 1)) if values.size > 1 else values.reshape(())
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         x = arrays[0]
         zero = self._spread(np.asarray(self.zero_point, np.int64), x.ndim)
         scale = self._spread(np.asarray(self.scale, np.float32), x.ndim)
-        return ((x.astype(np.int64) - zero).astype(np.float32) * scale).astype(np.float32)
+        return np.asarray((x.astype(np.int64) - zero).astype(np.float32) * scale, np.float32)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         scale, zero = self.scale[0], self.zero_point[0]  # an activation has one scale: checked on import
@@ -149,7 +149,7 @@ def rescale_table(form: IntegerForm, x: QuantizedTensor, name: str) -> Value:
 
     def function(q: npt.NDArray[np.int8]) -> Array:
         real = (q.astype(np.float64) - x.zero_point) * x.scale
-        return np.clip(np.floor(real / form.scale + 0.5) + form.zero_point, form.low, form.high).astype(np.int8)
+        return np.asarray(np.clip(np.floor(real / form.scale + 0.5) + form.zero_point, form.low, form.high), np.int8)
 
     return add_table(form.build, x.value, function, "Rescale", name)
 

@@ -32,7 +32,7 @@ class ReduceSum(Op):
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         total = arrays[0].astype(np.float64).sum(self.axes, keepdims=True) - self.offset
-        return total.astype(np.float32 if arrays[0].dtype == np.float32 else np.int32)
+        return np.asarray(total, np.float32 if arrays[0].dtype == np.float32 else np.int32)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x = tensors[0]
@@ -61,14 +61,14 @@ class ReduceMean(Op):
         return ReduceSum(self.axes).infer(inputs)
 
     def reference(self, arrays: Sequence[Array]) -> Array:
-        return arrays[0].astype(np.float64).mean(self.axes, keepdims=True).astype(np.float32)
+        return np.asarray(arrays[0].astype(np.float64).mean(self.axes, keepdims=True), np.float32)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         raise NotImplementedError  # expand() replaces it before kernels are made
 
     def expand(self, build: Builder, x: Value, name: str) -> Value:
         summed = build.call(ReduceSum(self.axes), [x])
-        count = np.float32(prod(x.shape[a] for a in self.axes)).reshape(())
+        count = np.asarray(prod(x.shape[a] for a in self.axes), np.float32)
         divisor = build.constant(count, "count")
         return build.call(Binary(BinaryFunction.DIV), [summed, divisor], name)
 

@@ -129,7 +129,7 @@ class Pad(Move):
 
     def quantized(self, scale: float, zero_point: int, dtype: DType) -> Op:
         steps = np.rint(np.float32(self.value) / np.float32(scale))
-        kind = np.iinfo(dtype.numpy)
+        kind = np.iinfo(dtype.value)
         return replace(self, value=float(np.clip(steps + zero_point, kind.min, kind.max)))
 
     def less(self, offset: int) -> Op:

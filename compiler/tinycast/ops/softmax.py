@@ -63,7 +63,7 @@ class Softmax(Op):
     def reference(self, arrays: Sequence[Array]) -> Array:
         x = arrays[0].astype(np.float64)
         e = np.exp(x - x.max(self.axis, keepdims=True))
-        return (e / e.sum(self.axis, keepdims=True)).astype(np.float32)
+        return np.asarray(e / e.sum(self.axis, keepdims=True), np.float32)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, axis = tensors[0], self.axis
@@ -125,7 +125,7 @@ class IntegerSoftmax(Op):
         power = table[x.max(self.axis, keepdims=True) - x]
         denominator = power.sum(self.axis, keepdims=True) << self.fraction
         y = (power * self.factor + denominator // 2) // denominator + self.zero_point
-        return np.clip(y, self.low, self.high).astype(np.int8)
+        return np.asarray(np.clip(y, self.low, self.high), np.int8)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, table = tensors

@@ -40,7 +40,7 @@ def _unit(x: te.Expr) -> te.Expr:
 def _erf(x: Real) -> Real:
     from math import erf
 
-    return np.vectorize(erf, otypes=[np.float64])(x)
+    return np.asarray(np.vectorize(erf, otypes=[np.float64])(x), np.float64)
 
 
 FUNCTIONS: dict[str, Definition] = {

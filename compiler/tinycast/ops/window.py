@@ -25,7 +25,7 @@ class Window:
 
     def output(self, height: int, width: int) -> tuple[int, int]:
         top, left, bottom, right = self.pads
-        return tuple(  # type: ignore[return-value]
+        return tuple(
             (size + before + after - (k - 1) * d - 1) // s + 1
             for size, before, after, k, s, d in zip(
                 (height, width), (top, left), (bottom, right), self.kernel, self.strides, self.dilations, strict=True
