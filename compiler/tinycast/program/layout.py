@@ -278,11 +278,3 @@ def remove_identity_moves(program: Program) -> int:
                 rewrites += 1
     program.remove_dead()
     return rewrites
-
-
-def check_layout(program: Program) -> list[str]:
-    """Notes on the transposes that stayed. Every layout-sensitive operator has to be NHWC by now."""
-    for call in program.calls:
-        assert not getattr(call.op, "channels_first", False), call.source
-    stayed = [c for c in program.calls if isinstance(c.op, Transpose)]
-    return [f"a transpose stays at {c.source}: {c.inputs[0].shape} -> {c.output.shape}" for c in stayed]
