@@ -41,13 +41,14 @@ class Row:
     nodes: str
     weights: Mapping[str, tuple[int, ...] | Array] = field(default_factory=dict)
     outputs: str = "y"
+    output_type: str = "float"
     opset: int = 21
     low: float = -2.0
     high: float = 2.0
 
     def proto(self) -> onnx.ModelProto:
         random = np.random.default_rng(sum(map(ord, self.name)))
-        results = ", ".join(f"float {name}" for name in self.outputs.split())
+        results = ", ".join(f"{self.output_type} {name}" for name in self.outputs.split())
         text = f'<ir_version: 7, opset_import: ["" : {self.opset}]> g ({self.given}) => ({results}) {{ {self.nodes} }}'
         proto = onnx.parser.parse_model(text)
         proto.ir_version = 10
