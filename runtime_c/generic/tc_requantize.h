@@ -2,6 +2,7 @@
 #define TC_REQUANTIZE_H
 
 #include "tc_mulhi.h"
+#include "tc_saturate.h"
 
 static inline int32_t tc_clamp(int32_t value, int32_t low, int32_t high)
 {
@@ -16,13 +17,7 @@ static inline int8_t tc_requantize(int32_t accumulator, int32_t multiplier, int3
     return (int8_t)tc_clamp(tc_mulhi_add(accumulator, multiplier, addend) >> shift, low, high);
 }
 
-/* tc_requantize to the whole range of int8 with a constant shift: tc_requantize_s8_1 to tc_requantize_s8_23. */
-#define TC_REQUANTIZE_S8(shift)                                                                                        \
-    static inline int8_t tc_requantize_s8_##shift(int32_t accumulator, int32_t multiplier, int32_t addend)             \
-    {                                                                                                                  \
-        return tc_requantize(accumulator, multiplier, addend, shift, -128, 127);                                       \
-    }
-
+/* tc_requantize_s8_1 to tc_requantize_s8_23: the whole range of int8, the shift in the name. */
 TC_REQUANTIZE_S8(1)
 TC_REQUANTIZE_S8(2)
 TC_REQUANTIZE_S8(3)

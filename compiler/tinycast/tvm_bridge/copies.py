@@ -12,6 +12,7 @@ from tvm import sym, tirx
 from tvm.ir import TensorLoad
 
 from tinycast.ir.types import DType
+from tinycast.tvm_bridge.nodes import loop_around, map_loops
 
 Statement = Any
 _WORTH_BYTES = 16  # shorter runs are left to loops: a call costs more
@@ -19,28 +20,19 @@ _WORTH_BYTES = 16  # shorter runs are left to loops: a call costs more
 
 def use_memory_functions(statement: Statement) -> Statement:
     """Rewrite every nest of loops around one store of an element or of a constant byte."""
-    if isinstance(statement, tirx.SeqStmt):
-        return tirx.SeqStmt([use_memory_functions(s) for s in statement.seq])
-    if isinstance(statement, tirx.IfThenElse):
-        other = None if statement.else_case is None else use_memory_functions(statement.else_case)
-        return tirx.IfThenElse(statement.condition, use_memory_functions(statement.then_case), other)
-    if not isinstance(statement, tirx.For):
-        return statement
+    return map_loops(statement, _rewrite)
+
+
+def _rewrite(loop: Any) -> Statement | None:
     loops = []
-    body = statement
+    body = loop
     while isinstance(body, tirx.For):
         loops.append(body)
         body = body.body
     call, kept = _call(loops, body) if isinstance(body, tirx.BufferStore) else (None, 0)
-    if call is None:
-        return _around(statement, use_memory_functions(statement.body))
-    for loop in reversed(loops[:kept]):
-        call = _around(loop, call)
+    for outer in reversed(loops[:kept]):
+        call = loop_around(outer, call)
     return call
-
-
-def _around(loop: Any, body: Statement) -> Any:
-    return tirx.For(loop.loop_var, loop.min, loop.extent, loop.kind, body)
 
 
 def _call(loops: list[Any], store: Any) -> tuple[Statement | None, int]:

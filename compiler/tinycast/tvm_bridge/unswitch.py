@@ -11,7 +11,7 @@ from typing import Any
 from tvm import tirx
 from tvm.ir import Call
 
-from tinycast.tvm_bridge.nodes import mentions
+from tinycast.tvm_bridge.nodes import loop_around, map_loops, mentions
 
 Statement = Any
 Expr = Any
@@ -19,16 +19,13 @@ Expr = Any
 
 def unswitch(statement: Statement) -> Statement:
     """Rewrite every loop nest around one conditional store."""
-    if isinstance(statement, tirx.SeqStmt):
-        return tirx.SeqStmt([unswitch(s) for s in statement.seq])
-    if isinstance(statement, tirx.IfThenElse):
-        other = None if statement.else_case is None else unswitch(statement.else_case)
-        return tirx.IfThenElse(statement.condition, unswitch(statement.then_case), other)
-    if not isinstance(statement, tirx.For):
-        return statement
-    loops, store = _nest(statement)
+    return map_loops(statement, _rewrite)
+
+
+def _rewrite(loop: Any) -> Statement | None:
+    loops, store = _nest(loop)
     if store is None:
-        return _loop(statement, unswitch(statement.body))
+        return None
     condition, yes, no = store.value.args
     return _place(loops, _conjuncts(condition), _with_value(store, yes), _with_value(store, no))
 
@@ -61,9 +58,9 @@ def _place(loops: Sequence[Any], conditions: list[Expr], yes: Statement, no: Sta
     begin, end = int(loop.min), int(loop.min) + int(loop.extent)
     low, high, others = _range(loop.loop_var, begin, end, rest)
     parts = [
-        _loop(loop, _fill(inner, no), begin, low),
-        _loop(loop, _place(inner, others, yes, no), low, high),
-        _loop(loop, _fill(inner, no), high, end),
+        _part(loop, _fill(inner, no), begin, low),
+        _part(loop, _place(inner, others, yes, no), low, high),
+        _part(loop, _fill(inner, no), high, end),
     ]
     kept = [p for p in parts if int(p.extent) > 0]
     result = kept[0] if len(kept) == 1 else tirx.SeqStmt(kept)
@@ -93,14 +90,13 @@ def _range(variable: Any, begin: int, end: int, conditions: list[Expr]) -> tuple
 
 
 def _fill(loops: Sequence[Any], store: Statement) -> Statement:
-    return _loop(loops[0], _fill(loops[1:], store)) if loops else store
+    return loop_around(loops[0], _fill(loops[1:], store)) if loops else store
 
 
-def _loop(loop: Any, body: Statement, begin: int | None = None, end: int | None = None) -> Any:
-    if begin is None or end is None:
-        return tirx.For(loop.loop_var, loop.min, loop.extent, loop.kind, body)
-    minimum = tirx.const(begin, "int32")
-    return tirx.For(loop.loop_var, minimum, tirx.const(max(0, end - begin), "int32"), loop.kind, body)
+def _part(loop: Any, body: Statement, begin: int, end: int) -> Any:
+    """The turns begin..end of the loop, with another body."""
+    extent = tirx.const(max(0, end - begin), "int32")
+    return tirx.For(loop.loop_var, tirx.const(begin, "int32"), extent, loop.kind, body)
 
 
 def _all(conditions: Sequence[Expr]) -> Expr:
