@@ -197,7 +197,8 @@ DENSE = (
 
 _UNARY = {
     "Abs": "", "Neg": "", "Exp": "", "Sigmoid": "", "Tanh": "", "Erf": "", "Relu": "", "Elu": "", "HardSigmoid": "",
-    "HardSwish": "", "LeakyRelu": "",
+    "HardSwish": "", "LeakyRelu": "", "Sign": "", "Floor": "", "Ceil": "", "Round": "", "Selu": "", "Celu": "",
+    "ThresholdedRelu": "", "Softplus": "", "Softsign": "", "Mish": "", "Gelu": "",
 }  # fmt: skip
 
 UNARY = (
@@ -214,6 +215,13 @@ UNARY = (
     Row("clip_none", "float[2,15] x", "y = Clip(x)"),
     Row("clip_opset_6", "float[2,15] x", "y = Clip<min=-1.0, max=0.5>(x)", opset=6),
     Row("relu6", "float[2,15] x", "y = Clip(x, l, h)", {"l": scalar(0), "h": scalar(6)}, low=-8, high=8),
+    Row("gelu_tanh", "float[2,15] x", 'y = Gelu<approximate="tanh">(x)', low=-6, high=6),
+    Row("celu_alpha", "float[2,15] x", "y = Celu<alpha=0.5>(x)", low=-6, high=6),
+    Row("log", "float[2,15] x", "y = Log(x)", low=0.01, high=20),
+    *(Row(f"pow_{name}", "float[2,15] x", "y = Pow(x, p)", {"p": scalar(p)}, low=0.1, high=4) for name, p in (("half", 0.5), ("two", 2), ("three", 3), ("other", 1.7), ("reciprocal", -1))),
+    Row("pow_negative_base", "float[2,15] x", "y = Pow(x, p)", {"p": scalar(2)}),
+    Row("prelu", "float[1,3,4,5] x", "y = PRelu(x, s)", {"s": (3, 1, 1)}),
+    Row("conv_prelu", IMAGE, "a = Conv(x, w) y = PRelu(a, s)", {"w": (4, 3, 3, 3), "s": (4, 1, 1)}),
     Row("unary_chain", "float[2,15] x", "a = Sigmoid(x) b = Tanh(a) c = Neg(b) y = Exp(c)"),
     Row("unary_prime_image", "float[1,13,7,1] x", "y = Sigmoid(x)"),
     Row("unary_scalar", "float[1] x", "y = Tanh(x)"),
@@ -235,6 +243,10 @@ BINARY = (
     Row("sub_input_scalar", "float[1,3,4,4] x, float[1] z", "y = Sub(z, x)"),
     Row("add_same_twice", "float[2,5] x", "y = Add(x, x)"),
     Row("mul_same_twice", "float[2,5] x", "y = Mul(x, x)"),
+    Row("sum_three", "float[2,5] x, float[2,5] z", "y = Sum(x, z, c)", {"c": (5,)}),
+    Row("mean_three", "float[2,5] x, float[2,5] z", "y = Mean(x, z, c)", {"c": (5,)}),
+    Row("batch_norm_first", IMAGE, "a = BatchNormalization(x, s, b, m, v) y = Conv<pads=[1,1,1,1]>(a, w)", {"w": (4, 3, 3, 3), "s": floats(1, 2, 0.5), "b": (3,), "m": (3,), "v": floats(1, 2, 0.5)}),
+    Row("batch_norm_vector", "float[2,3] x", "a = Relu(x) y = BatchNormalization<epsilon=0.01>(a, s, b, m, v)", {"s": floats(1, 2, 0.5), "b": (3,), "m": (3,), "v": floats(1, 2, 0.5)}),
     Row("min_three", "float[2,5] x, float[2,5] z", "y = Min(x, z, c)", {"c": (5,)}),
     Row("max_one", "float[2,5] x", "y = Max(x)"),
     Row("conv_add_constant", IMAGE, "a = Conv(x, w) b = Add(a, c) y = Mul(b, d)", {"w": (4, 3, 3, 3), "c": (1, 4, 1, 1), "d": (4, 1, 1)}),
@@ -262,6 +274,12 @@ REDUCE = (
     Row("reduce_mean_opset_13", "float[1,3,5,7] x", "y = ReduceMean<axes=[2,3], keepdims=0>(x)", opset=13),
     Row("reduce_mean_long", "float[1,2,40,40] x", "y = ReduceMean<keepdims=0>(x, a)", {"a": ints(2, 3)}),
     Row("reduce_mean_after_conv", IMAGE, "a = Conv(x, w) b = Relu(a) y = ReduceMean<keepdims=0>(b, c)", {"w": (4, 3, 3, 3), "c": ints(2, 3)}),
+    *(Row(f"{kind.lower()}_two_axes", "float[2,3,5] x", f"y = {kind}<keepdims=0>(x, a)", {"a": ints(0, 2)}) for kind in ("ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare")),
+    Row("reduce_max_all", "float[2,3,5] x", "y = ReduceMax(x)"),
+    Row("reduce_max_after_conv", IMAGE, "a = Conv(x, w) y = ReduceMax<keepdims=0>(a, c)", {"w": (4, 3, 3, 3), "c": ints(2, 3)}),
+    *(Row(f"log_softmax_axis_{axis}", "float[2,3,9] x", f"y = LogSoftmax<axis={axis}>(x)", low=-9, high=9) for axis in (0, 1, -1)),
+    Row("log_softmax_opset_11", "float[2,3,4] x", "y = LogSoftmax(x)", opset=11),
+    Row("log_softmax_large_values", "float[2,9] x", "y = LogSoftmax(x)", low=-500, high=500),
     Row("reduce_sum", "float[2,3,5] x", "y = ReduceSum(x, a)", {"a": ints(1)}),
     Row("reduce_sum_two", "float[2,3,5] x", "y = ReduceSum<keepdims=0>(x, a)", {"a": ints(0, 2)}),
     Row("reduce_sum_channels", IMAGE, "a = Conv(x, w) y = ReduceSum(a, c)", {"w": (4, 3, 3, 3), "c": ints(1)}),
@@ -307,6 +325,27 @@ SHAPE = (
     Row("dropout", "float[2,3] x", "a = Dropout(x) y = Relu(a)", opset=13),
 )  # fmt: skip
 
+REARRANGE = (
+    Row("split", "float[2,6] x", "y, z = Split<axis=1, num_outputs=2>(x)", outputs="y z"),
+    Row("split_sizes", "float[7,2] x", "y, z, u = Split<axis=0>(x, s)", {"s": ints(1, 4, 2)}, outputs="y z u"),
+    Row("split_uneven", "float[2,7] x", "y, z, u = Split<axis=-1, num_outputs=3>(x)", outputs="y z u"),
+    Row("split_opset_11", "float[2,6] x", "a, b = Split<axis=1, split=[2,4]>(x) y = Relu(a) z = Neg(b)", outputs="y z", opset=11),
+    Row("split_channels", IMAGE, "a = Conv(x, w) b, c = Split<axis=1, num_outputs=2>(a) d = Sigmoid(c) y = Mul(b, d)", {"w": (8, 3, 3, 3)}),
+    Row("gather_scalar", "float[4,5] x", "y = Gather<axis=1>(x, i)", {"i": np.asarray(-2)}),
+    Row("gather_run", "float[4,5] x", "y = Gather<axis=0>(x, i)", {"i": ints(3, 1)}),
+    Row("gather_any", "float[4,5] x", "y = Gather<axis=1>(x, i)", {"i": np.asarray([[0, 4, 1], [2, 2, 3]])}),
+    Row("expand", "float[3,1] x", "y = Expand(x, s)", {"s": ints(2, 1, 4)}),
+    Row("expand_nothing", "float[3,4] x", "a = Relu(x) y = Expand(a, s)", {"s": ints(1, 4)}),
+    Row("tile", "float[2,3] x", "y = Tile(x, r)", {"r": ints(3, 2)}),
+    Row("depth_to_space", "float[1,12,2,3] x", "y = DepthToSpace<blocksize=2>(x)"),
+    Row("depth_to_space_crd", "float[1,8,2,3] x", 'y = DepthToSpace<blocksize=2, mode="CRD">(x)'),
+    Row("space_to_depth", "float[1,2,4,6] x", "y = SpaceToDepth<blocksize=2>(x)"),
+    Row("resize", "float[1,2,3,4] x", "y = Resize(x, , s)", {"s": floats(1, 1, 2, 3)}),
+    Row("resize_sizes", "float[1,2,3,4] x", 'y = Resize<coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , , s)', {"s": ints(1, 2, 6, 8)}),
+    Row("upsample", "float[1,2,3,4] x", "y = Upsample(x, s)", {"s": floats(1, 1, 2, 2)}, opset=9),
+    Row("u_net", "float[1,2,8,8] x", "a = Conv<pads=[1,1,1,1]>(x, w1) b = Relu(a) c = MaxPool<kernel_shape=[2,2], strides=[2,2]>(b) d = Conv<pads=[1,1,1,1]>(c, w2) e = Relu(d) f = Resize(e, , s) g = Concat<axis=1>(f, b) y = Conv<pads=[1,1,1,1]>(g, w3)", {"w1": (4, 2, 3, 3), "w2": (6, 4, 3, 3), "s": floats(1, 1, 2, 2), "w3": (3, 10, 3, 3)}),
+)  # fmt: skip
+
 GRAPH = (
     Row("output_used_inside", "float[2,5] x", "y = Relu(x) z = Neg(y)", outputs="y z"),
     Row("output_of_conv_used_inside", IMAGE, "y = Conv(x, w) z = Relu(y)", {"w": (4, 3, 3, 3)}, outputs="y z"),
@@ -338,4 +377,4 @@ GRAPH = (
     Row("flatten_concat", "float[1,3,4,4] x, float[1,2] z", "a = Conv(x, w) f = Flatten(a) c = Concat<axis=1>(f, z) y = Gemm(c, v)", {"w": (4, 3, 3, 3), "v": (18, 3)}),
 )  # fmt: skip
 
-ROWS: tuple[Row, ...] = (*CONV, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *GRAPH)
+ROWS: tuple[Row, ...] = (*CONV, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *REARRANGE, *GRAPH)

@@ -198,8 +198,64 @@ def import_clip(node: Node) -> Value:
     return node.build.call(Clip(*bounds), [node.input(0)])
 
 
+def import_sum(node: Node) -> Value:
+    values = [node.input(i) for i in range(len(node.inputs))]
+    result = values[0]
+    for value in values[1:]:
+        result = node.build.call(Binary(BinaryFunction.ADD), [result, value])
+    if node.kind == "Sum" or len(values) == 1:
+        return result
+    share = node.build.constant(np.asarray(1 / len(values), np.float32), "share")
+    return node.build.call(Binary(BinaryFunction.MUL), [result, share])
+
+
+def import_batch_norm(node: Node) -> Value:
+    """y = x * factor + offset for each channel: what simplifying could not fold into a product."""
+    x = node.input(0)
+    scale, bias, mean, variance = (node.constant(i) for i in range(1, 5))
+    if scale is None or bias is None or mean is None or variance is None:
+        node.reject("a parameter is missing")
+    factor = scale / np.sqrt(variance.astype(np.float64) + node.float("epsilon", 1e-5))
+    shape = (-1,) + (1,) * (len(x.shape) - 2)
+    constants = [
+        node.build.constant(data.astype(np.float32).reshape(shape), name)
+        for data, name in ((factor, "factor"), (bias - mean * factor, "offset"))
+    ]
+    scaled = node.build.call(Binary(BinaryFunction.MUL), [x, constants[0]])
+    return node.build.call(Binary(BinaryFunction.ADD), [scaled, constants[1]])
+
+
+@dataclass(frozen=True)
+class PRelu(Op):
+    """y = x where x >= 0, else slope * x. Inputs: x, slope (broadcasts to x)."""
+
+    pattern = Pattern.ELEMENTWISE
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        x, slope = arrays
+        return np.asarray(np.where(x < 0, x * slope, x), np.float32)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        zero = te.const(0.0, DType.FLOAT32)
+        return te.elementwise(tensors, out.shape, lambda x, slope: te.select(x < zero, x * slope, x), "prelu")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+def import_prelu(node: Node) -> Value:
+    return node.build.call(PRelu(), [node.input(0), node.input(1)])
+
+
 IMPORTERS = {
     **{function.value: import_binary for function in BinaryFunction},
+    "Sum": import_sum,
+    "Mean": import_sum,
+    "BatchNormalization": import_batch_norm,
+    "PRelu": import_prelu,
     "Relu": import_relu,
     "Clip": import_clip,
 }

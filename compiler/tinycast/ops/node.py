@@ -84,4 +84,5 @@ class Node:
         raise ModelError(f"{self.kind}: {reason}", where=self.build.source, fix=fix)
 
 
-Importer = Callable[[Node], Value]
+# An importer appends what a node means and returns its output, or all its outputs.
+Importer = Callable[[Node], Value | tuple[Value, ...]]

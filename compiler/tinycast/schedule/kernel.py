@@ -30,9 +30,8 @@ _HEADERS = {
     **dict.fromkeys(("tc_dot_2x2", "tc_dot_1x4", "tc_widen"), "tc_dot.h"),
     "tc_softmax": "tc_softmax.h",
     "tc_round_clamp": "tc_round.h",
-    **dict.fromkeys(
-        ("tc_exp", "tc_expm1", "tc_tanh", "tc_sigmoid", "tc_erf", "tc_sqrt", "TC_INFINITY", "TC_NAN"), "tc_math.h"
-    ),
+    **dict.fromkeys(("tc_exp", "tc_expm1", "tc_log", "tc_tanh", "tc_sigmoid", "tc_softplus", "tc_erf"), "tc_math.h"),
+    **dict.fromkeys(("tc_sqrt", "tc_floor", "tc_rint", "TC_INFINITY", "TC_NAN"), "tc_math.h"),
 }
 
 
