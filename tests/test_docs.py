@@ -84,7 +84,7 @@ def test_the_new_operator_works(copy: Path) -> None:
     replace_once(
         operator.parents[1] / "compress" / "quantize" / "scheme.py", r"_UNARY = _CLAMPS \| \{\n", '    "Shrink",\n'
     )
-    replace_once(copy / "tests" / "ops" / "matrix.py", r"POOL = \(\n", f"    {row}")
+    replace_once(copy / "tests" / "ops" / "matrix.py", r"POOL = \(\n", f"    {row.strip()},\n")
     assert run([sys.executable, "-c", SHRINK], copy).split() == ["Quantize", "Table", "Dequantize"]
     listed = json.loads(run([sys.executable, "-m", "tinycast.cli.main", "ops", "--json"], copy))["operators"]
     assert {"name": "Shrink", "family": "shrink"} in listed
