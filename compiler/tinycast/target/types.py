@@ -36,6 +36,7 @@ class Target:
     gcc_flags: tuple[str, ...] = ()
     qemu: tuple[str, ...] = ()  # emulator's command and machine options
     unicorn_cpu: str = ""  # name in unicorn.arm_const, "" where unicorn cannot run it
+    cycle_rules: str = ""  # whose rules of execute/cycles.py estimate its cycles, "" where no estimate is made
     flash_origin: int = 0
     flash_bytes: int = 0  # of the emulated machine, not of a board
     vectors_origin: int | None = None  # where the core looks for its vector table, if not at flash_origin
