@@ -13,7 +13,6 @@ from tinycast.ops.dense import FullyConnected
 from tinycast.ops.dot import LANES, groups_of
 from tinycast.target.types import Target
 
-
 # The micro-kernels of convolutions and their tiles.
 _CONVOLUTION_TILES = {
     "dot_2x2": Tile(2, 2, LANES, wide=DType.INT16),
