@@ -93,7 +93,7 @@ def test_unicorn_counts_what_qemu_counts(target: Target, compiler: str) -> None:
     assert first.instructions > 8000
     np.testing.assert_array_equal(first.outputs["y:0"], second.outputs["y:0"])
     # Emulators cut code into other blocks, at whose ends the estimate is less exact.
-    assert first.cycles_estimate == pytest.approx(second.cycles_estimate, rel=0.05)
+    assert (first.cycles_estimate or 0) == pytest.approx(second.cycles_estimate or 0, rel=0.05)
     assert replace(first, outputs={}, cycles_estimate=0) == replace(second, outputs={}, cycles_estimate=0)
 
 
