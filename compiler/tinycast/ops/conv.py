@@ -82,9 +82,12 @@ class Conv2D(Op):
             runs = Runs(self.window, tile.input_channels, out.shape[2], tile, len(x.shape) == 4)
             acc = dot_convolution(runs.rows(x, self.pad_value), weight, runs, out.shape[1])
             p, c = tile.positions, tile.channels
-            return te.compute(
-                out.shape, lambda b, h, w, o: acc[h, w // p, o // c, w % p, o % c] + bias[o], name="biased"
-            )
+
+            def biased(b: te.Expr, h: te.Expr, w: te.Expr, o: te.Expr) -> te.Expr:
+                channel = (o % c,) if len(acc.shape) == 5 else ()
+                return acc(h, w // p, o // c, w % p, *channel) + bias[o]
+
+            return te.compute(out.shape, biased, name="biased")
         kh_size, kw_size = self.window.kernel
         padded = self.window.padded(x, self.pad_value, te.dtype_of(x))
         per_group_out = out.shape[3] // self.group

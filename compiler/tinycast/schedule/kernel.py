@@ -28,6 +28,8 @@ _HEADERS = {
     "tc_requantize": "tc_requantize.h",
     **{f"tc_requantize_s8_{shift}": "tc_requantize.h" for shift in range(1, MAX_SHIFT + 1)},
     **dict.fromkeys(("tc_dot_2x2", "tc_dot_1x4", "tc_widen"), "tc_dot.h"),
+    "tc_dot_4x1": "tc_dot_4x1.h",
+    "tc_dot_4x4": "tc_dot_4x4.h",
     "tc_softmax": "tc_softmax.h",
     "tc_round_clamp": "tc_round.h",
     **dict.fromkeys(("tc_exp", "tc_expm1", "tc_log", "tc_tanh", "tc_sigmoid", "tc_softplus", "tc_erf"), "tc_math.h"),

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 from tinycast.ir.graph import Call, Pattern, Tile
 from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
-from tinycast.ops.dot import LANES
+from tinycast.ops.dot import LANES, groups_of
 from tinycast.target.types import Target
+
+# The micro-kernels of convolutions and their tiles.
+_CONVOLUTION_TILES = {
+    "dot_2x2": Tile(2, 2, LANES, wide=DType.INT16),
+    "dot_4x1": Tile(4, 1, 1, wide=DType.INT32),
+    "dot_4x4": Tile(4, 4, 1, wide=DType.INT8),
+}
+
+_LEAST_GROUPS = 2  # a sum over one group is no loop, which TVM needs for a micro-kernel
 
 
 def divisors(n: int, limit: int) -> list[int]:
@@ -70,10 +80,18 @@ def _micro_kernel(anchor: Call, target: Target) -> Tile | None:
     if not rest or x.dtype is not DType.INT8 or rest[0].dtype is not DType.INT8:
         return None
     op = anchor.op
-    if isinstance(op, Conv2D) and "dot_2x2" in target.micro_kernels:
-        # Runs of a window have to be neighbours in a row.
-        plain = not op.depthwise and op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1
-        return Tile(2, 2, LANES, x.shape[3]) if plain else None
+    if isinstance(op, Conv2D):
+        # Runs of a window have to be neighbours in a row, and a tile has to have more than one position.
+        _, height, width, _ = anchor.output.shape
+        several = width > 1 or (flat_positions(anchor) and height > 1)
+        plain = not op.depthwise and op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1 and several
+        names = [name for name in _CONVOLUTION_TILES if name in target.micro_kernels]
+        if not plain or not names:
+            return None
+        tile = replace(_CONVOLUTION_TILES[names[0]], input_channels=x.shape[3])
+        rows, columns = op.window.kernel
+        return tile if rows * groups_of(columns * x.shape[3], tile.lanes) >= _LEAST_GROUPS else None
     if isinstance(op, FullyConnected) and "dot_1x4" in target.micro_kernels:
-        return Tile(1, 4, LANES) if len(x.shape) == 2 and x.shape[1] % LANES == 0 else None
+        fits = len(x.shape) == 2 and x.shape[1] % LANES == 0 and x.shape[1] // LANES >= _LEAST_GROUPS
+        return Tile(1, 4, LANES) if fits else None
     return None
