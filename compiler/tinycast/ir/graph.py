@@ -38,13 +38,14 @@ class Tile:
     """The register tile of a kernel: `positions` times `channels` accumulators at once.
 
     With `lanes` a micro-kernel computes it, from groups of that many int8 operands; a convolution then
-    sees its input, which has `input_channels`, as flat rows (N, H, W * C).
+    sees its input, which has `input_channels`, as flat rows (N, H, W * C). `vector`: the channels lie across a vector.
     """
 
     positions: int = 1
     channels: int = 1
     lanes: int = 0
     input_channels: int = 0
+    vector: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,19 +24,19 @@ def lane(index: te.Expr) -> te.Expr:
     return index % 2 * 2 + index // 2
 
 
-def groups_of(run: int) -> int:
-    return ceil(run / LANES)
+def groups_of(run: int, lanes: int = LANES) -> int:
+    return ceil(run / lanes)
 
 
 def pack_weights(weight: Array, tile: Tile) -> Array:
-    """(O, KH, KW, C) to (O / channels, KH * groups, channels, 4), zeros where runs and channels are filled up."""
+    """(O, KH, KW, C) to (O / channels, KH * groups, channels, lanes), zeros where runs and channels are filled up."""
     out, rows = weight.shape[:2]
     runs = weight.reshape(out, rows, -1)
-    length = groups_of(runs.shape[2]) * LANES
+    length = groups_of(runs.shape[2], tile.lanes) * tile.lanes
     blocks = ceil(out / tile.channels)
     full = np.zeros((blocks * tile.channels, rows, length), weight.dtype)
     full[:out, :, : runs.shape[2]] = runs
-    shape = (blocks, tile.channels, rows * length // LANES, LANES)
+    shape = (blocks, tile.channels, rows * length // tile.lanes, tile.lanes)
     return np.ascontiguousarray(full.reshape(shape).transpose(0, 2, 1, 3))
 
 
