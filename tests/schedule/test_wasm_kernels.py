@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from tinycast.model import simplify
 from tinycast.pipeline import compile_model, link
 from tinycast.program.lower import to_integers
 from tinycast.target.load import load_target
+from tinycast.target.types import Target
 
 Array = npt.NDArray[Any]
 WASM = load_target("wasm32")
@@ -91,7 +93,7 @@ def model(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
-def run(proto: onnx.ModelProto, rng: np.random.Generator) -> tuple[str, Array, Array]:
+def run(proto: onnx.ModelProto, rng: np.random.Generator, target: Target = WASM) -> tuple[str, Array, Array]:
     """The C of the kernels, the outputs of wasmtime and those of the reference."""
     imported = onnx_ir.from_proto(onnx.shape_inference.infer_shapes(proto))
     simplify(imported)
@@ -102,11 +104,11 @@ def run(proto: onnx.ModelProto, rng: np.random.Generator) -> tuple[str, Array, A
     else:
         x = rng.standard_normal((SAMPLES, *value.shape)).astype(np.float32)
     expected = np.stack([interpret(program, [one])[program.outputs[0]] for one in x])
-    compiled = compile_model(imported, WASM, "layer", "0" * 64)
+    compiled = compile_model(imported, target, "layer", "0" * 64)
     bodies = "\n".join(step.kernel.body for step in compiled.steps)
     artifact = link(compiled)
     samples = x[:, 0] if value.shape[0] == 1 and len(value.shape) > 1 else x
-    (outputs,) = WasmtimeDriver(WASM).run(artifact.files, artifact.manifest, {"x": samples}).outputs.values()
+    (outputs,) = WasmtimeDriver(target).run(artifact.files, artifact.manifest, {"x": samples}).outputs.values()
     return bodies, outputs.reshape(SAMPLES, -1), expected.reshape(SAMPLES, -1)
 
 
@@ -118,6 +120,15 @@ def test_int8_layers_give_the_references_bytes(kind: str, seed: int) -> None:
     assert ("tc_depthwise_pairs(" if kind == "depthwise" else "tc_dot_pairs(") in bodies
     assert len(np.unique(expected)) > 10
     np.testing.assert_array_equal(outputs, expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "int8"), [("conv", True), ("depthwise", True), ("gemm", True), ("conv", False), ("gemm", False)]
+)
+def test_the_plain_c_means_the_same(kind: str, int8: bool) -> None:
+    rng = np.random.default_rng(7)
+    _, outputs, expected = run(model(rng, kind, int8=int8), rng, replace(WASM, runtime=("generic",)))
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=0 if int8 else 1e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("int8", [True, False])
