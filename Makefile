@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	done)
 C_FILES = $(shell git ls-files 'runtime_c/*.[ch]' 'templates/*.[ch]' 'tests/*.[ch]')
 
-.PHONY: demo test test-all lint clean packages
+.PHONY: demo test test-all bench-web lint clean packages
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
@@ -21,6 +21,9 @@ test: lint packages
 
 test-all: lint packages
 	$(BIN)/pytest -n auto -m ''
+
+bench-web: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/web.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
