@@ -39,6 +39,7 @@ class Tile:
 
     With `lanes` a micro-kernel computes it, from groups of that many int8 operands; a convolution then
     sees its input, which has `input_channels`, as flat rows (N, H, W * C), and widens windows of it to `wide`.
+    `vector`: the channels lie across a vector.
     """
 
     positions: int = 1
@@ -46,6 +47,7 @@ class Tile:
     lanes: int = 0
     input_channels: int = 0
     wide: DType = DType.INT16
+    vector: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def groups_of(run: int, lanes: int) -> int:
 def pack_weights(weight: Array, tile: Tile) -> Array:
     """(O, KH, KW, C) to (O / channels, KH * groups, channels, lanes), zeros where runs and channels are filled up.
 
-    Without the last axis if there is one lane, and without `channels` if there is one.
+    In scalar tiles without the last axis if there is one lane, and without `channels` if there is one.
     """
     out, rows = weight.shape[:2]
     runs = weight.reshape(out, rows, -1)
@@ -42,7 +42,7 @@ def pack_weights(weight: Array, tile: Tile) -> Array:
     full[:out, :, : runs.shape[2]] = runs
     shape = (blocks, tile.channels, rows * length // tile.lanes, tile.lanes)
     packed = np.ascontiguousarray(full.reshape(shape).transpose(0, 2, 1, 3))
-    if tile.lanes > 1:
+    if tile.lanes > 1 or tile.vector:
         return packed
     return packed[..., 0] if tile.channels > 1 else packed[..., 0, 0]
 

@@ -30,7 +30,7 @@ class Target:
     # builds reads it (emulators accept more than the core they are asked for).
     instructions: tuple[str, ...]
     zig_flags: tuple[str, ...]  # for `zig cc`
-    micro_kernels: tuple[str, ...] = ()  # dot products of runtime_c that are worth it here: "dot_2x2", …
+    micro_kernels: tuple[str, ...] = ()  # those of runtime_c that are worth it here (tc_dot*.h, tc_rows.h)
     fallback: str = ""  # target whose build is packaged beside this one, for engines that lack its instructions
     gcc: str = ""  # cross gcc's command, "" where there is none
     gcc_flags: tuple[str, ...] = ()

@@ -44,7 +44,7 @@ def widen(groups: int) -> str:
                 )
             )
 
-    return _register(f"tinycast.widen_{groups}", meaning, call)
+    return register(f"tinycast.widen_{groups}", meaning, call)
 
 
 @cache
@@ -68,7 +68,7 @@ def _widen_one() -> str:
             T.writes(wide[0:4])
             T.evaluate(T.call_extern("int32", "tc_widen", wide.access_ptr("w"), narrow.access_ptr("r"), 1, 4))
 
-    return _register("tinycast.widen_1", meaning, call)
+    return register("tinycast.widen_1", meaning, call)
 
 
 @cache
@@ -106,7 +106,7 @@ def dot_2x2(groups: int) -> str:
                 )
             )
 
-    return _register(f"tinycast.dot_2x2_{groups}", meaning, call)
+    return register(f"tinycast.dot_2x2_{groups}", meaning, call)
 
 
 @cache
@@ -143,7 +143,7 @@ def dot_1x4(groups: int) -> str:
                 )
             )
 
-    return _register(f"tinycast.dot_1x4_{groups}", meaning, call)
+    return register(f"tinycast.dot_1x4_{groups}", meaning, call)
 
 
 @cache
@@ -179,7 +179,7 @@ def dot_4x1(length: int) -> str:
                 )
             )
 
-    return _register(f"tinycast.dot_4x1_{length}", meaning, call)
+    return register(f"tinycast.dot_4x1_{length}", meaning, call)
 
 
 @cache
@@ -215,9 +215,9 @@ def dot_4x4(length: int) -> str:
                 )
             )
 
-    return _register(f"tinycast.dot_4x4_{length}", meaning, call)
+    return register(f"tinycast.dot_4x4_{length}", meaning, call)
 
 
-def _register(name: str, meaning: Any, call: Any) -> str:
+def register(name: str, meaning: Any, call: Any) -> str:
     TensorIntrin.register(name, meaning, call, override=True)
     return name
