@@ -1,8 +1,8 @@
 """Cycles of Cortex-M cores estimated from which instructions ran how often.
 
-Memory has no wait states and no other master uses it. Sources: Cortex-M4 Technical Reference Manual (100166),
-3.3.1 "Processor instructions", 3.3.3 "Load/store timings", 7.2.3 (floating point). The manuals of the Cortex-M33
-(100230) and Cortex-M7 (DDI 0489) give no table of timings. For the M33, which has a pipeline of three stages as
+Memory has no wait states and no other master uses it. Source: the tables of processor instructions, load and
+store timings and floating-point instructions in Arm's Cortex-M4 Technical Reference Manual. Arm publishes no such
+table for the Cortex-M33 and M7. For the M33, which has a pipeline of three stages as
 well, the M4's rules are used with a taken branch one cycle shorter. For the M7, which issues two instructions a
 cycle, what limits a run is its issue slots, its single multiplier, its divider or its loads and stores (two loads a
 cycle or one store), whichever takes longest; that leaves out dependences, so that it is a lower bound.
