@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnx_ir
 from host_batch import Array, Row, loaded
@@ -96,6 +97,29 @@ def with_tinycast(row: Row, activations: ActivationType) -> onnx_ir.Model:
     return quantize(loaded(proto), samples, QuantizeOptions(activations=activations))
 
 
+def with_channel_scales(row: Row) -> onnx_ir.Model:
+    """As NNCF quantizes: what only depthwise convolutions read has one scale a channel (axis 1)."""
+    model = with_tinycast(row, ActivationType.INT8)
+    random = np.random.default_rng(8)
+    for quantize_node in model.graph:
+        if quantize_node.op_type != "QuantizeLinear":
+            continue
+        (dequantize_node,) = (use.node for use in quantize_node.outputs[0].uses())
+        readers = [use.node for use in dequantize_node.outputs[0].uses()]
+        if not readers or not all(n.op_type == "Conv" and n.inputs[1].shape[1] == 1 for n in readers):
+            continue
+        scale = quantize_node.inputs[1].const_value.numpy()
+        channels = readers[0].inputs[1].shape[0]
+        tensor = onnx_ir.tensor((scale * random.uniform(0.5, 1, channels)).astype(np.float32))
+        zero = onnx_ir.tensor(np.repeat(quantize_node.inputs[2].const_value.numpy(), channels))
+        for node in (quantize_node, dequantize_node):
+            for i, new in ((1, tensor), (2, zero)):
+                name = f"{node.name}.{i}"
+                node.replace_input_with(i, onnx_ir.Value(name=name, const_value=new, shape=new.shape))
+                model.graph.register_initializer(node.inputs[i])
+    return model
+
+
 def _onnx_runtime(
     quant_format: QuantFormat, activations: str, weights: str, **more: Any
 ) -> Callable[[Row], onnx_ir.Model]:
@@ -116,5 +140,6 @@ METHODS: dict[str, Callable[[Row], onnx_ir.Model]] = {
     "qoperator_uint8_channels": _onnx_runtime(QuantFormat.QOperator, "uint8", "int8", per_channel=True),
     "qoperator_int8": _onnx_runtime(QuantFormat.QOperator, "int8", "int8"),
     "tinycast_int8": lambda row: with_tinycast(row, ActivationType.INT8),
+    "channel_scales": with_channel_scales,
     "tinycast_uint8": lambda row: with_tinycast(row, ActivationType.UINT8),
 }  # fmt: skip

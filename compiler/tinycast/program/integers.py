@@ -6,22 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinycast.ir.graph import Builder, Call, IntegerForm, Program, QuantizedInput
+from tinycast.ir.graph import Builder, Call, IntegerForm, Op, Program, QuantizedInput
 from tinycast.ir.types import DType, Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.elementwise import Binary, BinaryFunction, Clip
+from tinycast.ops.pool import MaxPool
 from tinycast.ops.quantize import Alias, Dequantize, Quantize, rescale_table
 from tinycast.ops.shape import Move, Reshape, Transpose
 from tinycast.program.tables import replace_quantize
 
 
 def move_dequantize_down(program: Program) -> int:
-    """DQ before a Reshape, Transpose, Slice … becomes DQ after it, so that integers are what moves."""
+    """DQ before a Reshape, Transpose, MaxPool … becomes DQ after it, so that integers are what moves."""
     rewrites = 0
     made = program.producers()
     for call in list(program.calls):
-        if not isinstance(call.op, Move):
+        if not isinstance(call.op, Move | MaxPool):
             continue
         source = made.get(call.inputs[0])
         if source is None or not isinstance(source.op, Dequantize):
@@ -32,7 +33,7 @@ def move_dequantize_down(program: Program) -> int:
             continue
         build = Builder(program, call.source, call.title)
         scale, zero = dequantize.arrays
-        op = call.op.quantized(float(scale), int(zero), raw.dtype) if scale.ndim == 0 else call.op
+        op = _on_integers(call.op, float(scale), int(zero), raw.dtype) if scale.ndim == 0 else call.op
         moved = build.call(op, [raw])
         last = Call(replace(dequantize, axis=axis), (moved,), call.output, call.source, "DequantizeLinear")
         index = program.calls.index(call)
@@ -43,7 +44,11 @@ def move_dequantize_down(program: Program) -> int:
     return rewrites
 
 
-def _moved_axis(move: Move, dequantize: Dequantize, raw: Value) -> int | None:
+def _on_integers(op: Move | MaxPool, scale: float, zero_point: int, dtype: DType) -> Op:
+    return op if isinstance(op, MaxPool) else op.quantized(scale, zero_point, dtype)
+
+
+def _moved_axis(move: Move | MaxPool, dequantize: Dequantize, raw: Value) -> int | None:
     """The axis of the scales after the move; None where the move cannot be exchanged with them."""
     if len(dequantize.scale) == 1:
         return 0
@@ -82,18 +87,18 @@ def fold_clip_into_quantize(program: Program) -> int:
 
 
 def move_quantize_up(program: Program) -> int:
-    """Q after a Reshape, Transpose, Slice … becomes Q before it, next to the operator that made the elements."""
+    """Q after a Reshape, Transpose, MaxPool … becomes Q before it, next to the operator that made the elements."""
     rewrites = 0
     made, uses = program.producers(), program.consumers()
     for call in reversed(list(program.calls)):
         move = made.get(call.inputs[0]) if isinstance(call.op, Quantize) else None
-        if move is None or not isinstance(move.op, Move) or not isinstance(call.op, Quantize):
+        if move is None or not isinstance(move.op, Move | MaxPool) or not isinstance(call.op, Quantize):
             continue
         if len(uses[move.output]) > 1 or move.output in program.outputs:
             continue
         build = Builder(program, call.source, call.title)
         quantized = build.call(call.op, move.inputs)
-        op = move.op.quantized(call.op.scale, call.op.zero_point, call.op.dtype)
+        op = _on_integers(move.op, call.op.scale, call.op.zero_point, call.op.dtype)
         index = program.calls.index(move)
         program.calls.remove(call)
         moved = Call(op, (quantized,), call.output, move.source, move.title)

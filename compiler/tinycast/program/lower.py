@@ -10,6 +10,7 @@ from tinycast.ir.types import DType
 from tinycast.ops.quantize import Dequantize, Quantize
 from tinycast.ops.shape import Transpose
 from tinycast.program import integers, io_types, layout, tables
+from tinycast.program.channel_scales import fold_channel_scales
 from tinycast.program.from_onnx import import_program
 from tinycast.program.groups import Group, expand_means, group_calls
 
@@ -18,7 +19,8 @@ def to_integers(model: onnx_ir.Model, name: str, *, keep_float_io: bool = False)
     """The model as typed operators in ONNX's order, integer arithmetic spelled out."""
     program = import_program(model, name)
     integers.fold_add_into_bias(program)
-    integers.move_dequantize_down(program)
+    while integers.move_dequantize_down(program) + fold_channel_scales(program):
+        pass
     if not keep_float_io:
         io_types.strip_edges(program)
     io_types.note_edge_scales(program)
