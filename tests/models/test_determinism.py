@@ -104,8 +104,8 @@ def test_tables_do_not_depend_on_the_processor(tmp_path: Path) -> None:
     """NumPy's exp and tanh differ in their last bit between instruction sets; tables made with them must not."""
     chain = ["Sigmoid", "Tanh", "Gelu", "HardSwish", "Softplus", "Mish", "Elu", "Selu", "Erf", "Exp"]
     lines = [
-        f"x{i + 1} = {function}(d{i}) q{i + 1} = QuantizeLinear(x{i + 1}, s, z) d{i + 1} = DequantizeLinear(q{i + 1}, s, z)"
-        for i, function in enumerate(chain)
+        f"x{i} = {function}(d{i - 1}) q{i} = QuantizeLinear(x{i}, s, z) d{i} = DequantizeLinear(q{i}, s, z)"
+        for i, function in enumerate(chain, 1)
     ]
     text = f"""<ir_version: 10, opset_import: ["" : 21]> net (int8[1,64] q0) => (int8[1,64] q{len(chain)})
         <float s = {{0.031}}, int8 z = {{-3}}> {{ d0 = DequantizeLinear(q0, s, z) {" ".join(lines)} }}"""
