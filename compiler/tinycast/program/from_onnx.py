@@ -54,13 +54,6 @@ def import_program(model: onnx_ir.Model, name: str) -> Program:
     return program
 
 
-def unsupported_nodes(model: onnx_ir.Model) -> list[tuple[str, str]]:
-    """(node name, operator) of every node without an importer."""
-    return [
-        (n.name or "", _kind(n)) for n in model.graph if n.op_type not in IMPORTERS or n.domain not in ("", "ai.onnx")
-    ]
-
-
 def _kind(node: onnx_ir.Node) -> str:
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
 
