@@ -8,17 +8,30 @@
  * and 1, 3, and SMLAD adds two products to a sum. The loops are assembly, because compilers spill the sums, and
  * always inlined, because the sums have to be in registers. They need 13, so that the end stays in memory. */
 
+static inline void tc_widen_group(int16_t *wide, const int8_t *narrow)
+{
+    uint32_t word;
+    uint32_t even;
+    uint32_t odd;
+    memcpy(&word, narrow, 4);
+    __asm__("sxtb16 %0, %1" : "=r"(even) : "r"(word));
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
+    memcpy(wide, &even, 4);
+    memcpy(wide + 2, &odd, 4);
+}
+
 static inline void tc_widen(int16_t *wide, const int8_t *narrow, int32_t groups, int32_t stride)
 {
-    for (int32_t i = 0; i < groups; ++i) {
-        uint32_t word;
-        uint32_t even;
-        uint32_t odd;
-        memcpy(&word, narrow, 4);
-        __asm__("sxtb16 %0, %1" : "=r"(even) : "r"(word));
-        __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
-        memcpy(wide, &even, 4);
-        memcpy(wide + 2, &odd, 4);
+    for (int32_t i = groups / 4; i > 0; --i) {
+        tc_widen_group(wide, narrow);
+        tc_widen_group(wide + stride, narrow + 4);
+        tc_widen_group(wide + 2 * stride, narrow + 8);
+        tc_widen_group(wide + 3 * stride, narrow + 12);
+        narrow += 16;
+        wide += 4 * stride;
+    }
+    for (int32_t i = groups % 4; i > 0; --i) {
+        tc_widen_group(wide, narrow);
         narrow += 4;
         wide += stride;
     }
