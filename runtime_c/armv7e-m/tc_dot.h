@@ -6,7 +6,7 @@
 
 /* The generic file says what these compute. Here SXTB16 splits a word of four int8 into its elements 0, 2
  * and 1, 3, and SMLAD adds two products to a sum. The loops are assembly, because compilers spill the sums, and
- * always inlined, because the sums have to be in registers. They need 13, so that the end stays in memory. */
+ * always inlined, because the sums have to be in registers: of these they need 13. */
 
 static inline void tc_widen_group(int16_t *wide, const int8_t *narrow)
 {
@@ -30,44 +30,49 @@ static inline void tc_widen(int16_t *wide, const int8_t *narrow, int32_t groups,
         narrow += 16;
         wide += 4 * stride;
     }
-    for (int32_t i = groups % 4; i > 0; --i) {
+    if (groups % 4 >= 2) {
         tc_widen_group(wide, narrow);
-        narrow += 4;
-        wide += stride;
+        tc_widen_group(wide + stride, narrow + 4);
+        narrow += 8;
+        wide += 2 * stride;
+    }
+    if (groups % 2 == 1) {
+        tc_widen_group(wide, narrow);
     }
 }
 
 /* 16 products: two positions, two channels, one group. */
 #define TC_DOT_2X2_STEP                                                                                                \
-    "ldm %[x]!, {%[t0], %[t1], %[t2], %[t3]}\n\t"                                                                      \
-    "ldrd %[t4], %[t5], [%[weight]], #8\n\t"                                                                           \
-    "sxtb16 %[even], %[t4]\n\t"                                                                                        \
-    "sxtb16 %[t4], %[t4], ror #8\n\t"                                                                                  \
-    "smlad %[sum0], %[even], %[t0], %[sum0]\n\t"                                                                       \
-    "smlad %[sum2], %[even], %[t2], %[sum2]\n\t"                                                                       \
-    "smlad %[sum0], %[t4], %[t1], %[sum0]\n\t"                                                                         \
-    "smlad %[sum2], %[t4], %[t3], %[sum2]\n\t"                                                                         \
-    "sxtb16 %[even], %[t5]\n\t"                                                                                        \
-    "sxtb16 %[t5], %[t5], ror #8\n\t"                                                                                  \
-    "smlad %[sum1], %[even], %[t0], %[sum1]\n\t"                                                                       \
-    "smlad %[sum3], %[even], %[t2], %[sum3]\n\t"                                                                       \
-    "smlad %[sum1], %[t5], %[t1], %[sum1]\n\t"                                                                         \
-    "smlad %[sum3], %[t5], %[t3], %[sum3]\n\t"
+    "ldm %[x]!, {%[a], %[b], %[c], %[d]}\n\t"                                                                          \
+    "ldrd %[p], %[q], [%[w]], #8\n\t"                                                                                  \
+    "sxtb16 %[e],%[p]\n\t"                                                                                             \
+    "sxtb16 %[p],%[p],ror #8\n\t"                                                                                      \
+    "smlad %[i],%[e],%[a],%[i]\n\t"                                                                                    \
+    "smlad %[k],%[e],%[c],%[k]\n\t"                                                                                    \
+    "smlad %[i],%[p],%[b],%[i]\n\t"                                                                                    \
+    "smlad %[k],%[p],%[d],%[k]\n\t"                                                                                    \
+    "sxtb16 %[e],%[q]\n\t"                                                                                             \
+    "sxtb16 %[q],%[q],ror #8\n\t"                                                                                      \
+    "smlad %[j],%[e],%[a],%[j]\n\t"                                                                                    \
+    "smlad %[l],%[e],%[c],%[l]\n\t"                                                                                    \
+    "smlad %[j],%[q],%[b],%[j]\n\t"                                                                                    \
+    "smlad %[l],%[q],%[d],%[l]\n\t"
 
 /* 16 products: one position, four channels, one group. */
 #define TC_DOT_1X4_STEP                                                                                                \
-    "ldr %[t4], [%[x]], #4\n\t"                                                                                        \
-    "ldm %[weight]!, {%[t0], %[t1], %[t2], %[t3]}\n\t"                                                                 \
-    "sxtb16 %[t5], %[t4]\n\t"                                                                                          \
-    "sxtb16 %[t4], %[t4], ror #8\n\t" TC_DOT_1X4_CHANNEL("0") TC_DOT_1X4_CHANNEL("1") TC_DOT_1X4_CHANNEL("2")          \
-        TC_DOT_1X4_CHANNEL("3")
-#define TC_DOT_1X4_CHANNEL(c)                                                                                          \
-    "sxtb16 %[even], %[t" c "]\n\t"                                                                                    \
-    "sxtb16 %[t" c "], %[t" c "], ror #8\n\t"                                                                          \
-    "smlad %[sum" c "], %[even], %[t5], %[sum" c "]\n\t"                                                               \
-    "smlad %[sum" c "], %[t" c "], %[t4], %[sum" c "]\n\t"
+    "ldr %[p], [%[x]], #4\n\t"                                                                                         \
+    "ldm %[w]!, {%[a], %[b], %[c], %[d]}\n\t"                                                                          \
+    "sxtb16 %[q],%[p]\n\t"                                                                                             \
+    "sxtb16 %[p],%[p],ror #8\n\t" TC_DOT_1X4_CHANNEL("a", "i") TC_DOT_1X4_CHANNEL("b", "j")                            \
+        TC_DOT_1X4_CHANNEL("c", "k") TC_DOT_1X4_CHANNEL("d", "l")
+#define TC_DOT_1X4_CHANNEL(weight, sum)                                                                                \
+    "sxtb16 %[e],%[" weight "]\n\t"                                                                                    \
+    "sxtb16 %[" weight "],%[" weight "],ror #8\n\t"                                                                    \
+    "smlad %[" sum "],%[e],%[q],%[" sum "]\n\t"                                                                        \
+    "smlad %[" sum "],%[" weight "],%[p],%[" sum "]\n\t"
 
-/* LDM loads in the order of the registers' numbers, hence these; r7 is left to frame pointers. */
+/* LDM loads in the order of the registers' numbers, hence these; r7 is left to frame pointers. Operands have short
+ * names because C99 compilers need not take strings of more than 4,095 characters. */
 #define TC_DOT_DECLARE(sums)                                                                                           \
     int32_t sum0 = (sums)[0];                                                                                          \
     int32_t sum1 = (sums)[1];                                                                                          \
@@ -79,29 +84,25 @@ static inline void tc_widen(int16_t *wide, const int8_t *narrow, int32_t groups,
     register int32_t t3 __asm__("r10");                                                                                \
     int32_t t4, t5, even
 
-#define TC_DOT_RUN(code, source, kernel, last)                                                                         \
+#define TC_DOT_RUN(code, source, kernel)                                                                               \
     __asm__ volatile(code                                                                                              \
-                     : [sum0] "+r"(sum0), [sum1] "+r"(sum1), [sum2] "+r"(sum2), [sum3] "+r"(sum3),                     \
-                       [weight] "+r"(kernel), [x] "+r"(source), [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2),        \
-                       [t3] "=&r"(t3), [t4] "=&r"(t4), [t5] "=&r"(t5), [even] "=&r"(even)                              \
-                     : last                                                                                            \
-                     : "cc", "memory")
+                     : [i] "+r"(sum0), [j] "+r"(sum1), [k] "+r"(sum2), [l] "+r"(sum3), [w] "+r"(kernel),               \
+                       [x] "+r"(source), [a] "=&r"(t0), [b] "=&r"(t1), [c] "=&r"(t2), [d] "=&r"(t3), [p] "=&r"(t4),    \
+                       [q] "=&r"(t5), [e] "=&r"(even)                                                                  \
+                     :                                                                                                 \
+                     : "memory")
 
 /* `groups` steps, which are a constant once this is inlined: eight a turn, and the rest without a loop. */
-#define TC_DOT_STEPS(step, source, kernel, groups, bytes_a_step)                                                       \
+#define TC_DOT_STEPS(step, source, kernel, groups)                                                                     \
     do {                                                                                                               \
-        const int8_t *end = (kernel) + (groups) / 8 * 8 * (bytes_a_step);                                              \
-        if ((groups) >= 8)                                                                                             \
-            TC_DOT_RUN("1:\n\t" step step step step step step step step "ldr %[t4], %[end]\n\t"                        \
-                       "cmp %[weight], %[t4]\n\t"                                                                      \
-                       "bne 1b",                                                                                       \
-                       source, kernel, [end] "m"(end));                                                                \
-        if ((groups)&4)                                                                                                \
-            TC_DOT_RUN(step step step step, source, kernel, );                                                         \
-        if ((groups)&2)                                                                                                \
-            TC_DOT_RUN(step step, source, kernel, );                                                                   \
-        if ((groups)&1)                                                                                                \
-            TC_DOT_RUN(step, source, kernel, );                                                                        \
+        for (int32_t n = (groups) / 8; n > 0; --n)                                                                     \
+            TC_DOT_RUN(step step step step step step step step, source, kernel);                                       \
+        if ((groups) % 8 >= 4)                                                                                         \
+            TC_DOT_RUN(step step step step, source, kernel);                                                           \
+        if ((groups) % 4 >= 2)                                                                                         \
+            TC_DOT_RUN(step step, source, kernel);                                                                     \
+        if ((groups) % 2 == 1)                                                                                         \
+            TC_DOT_RUN(step, source, kernel);                                                                          \
     } while (0)
 
 #define TC_DOT_STORE(sums)                                                                                             \
@@ -114,7 +115,7 @@ static inline __attribute__((always_inline)) void tc_dot_2x2(int32_t *sums, cons
                                                              int32_t groups)
 {
     TC_DOT_DECLARE(sums);
-    TC_DOT_STEPS(TC_DOT_2X2_STEP, wide, weight, groups, 8);
+    TC_DOT_STEPS(TC_DOT_2X2_STEP, wide, weight, groups);
     TC_DOT_STORE(sums);
 }
 
@@ -122,7 +123,7 @@ static inline __attribute__((always_inline)) void tc_dot_1x4(int32_t *sums, cons
                                                              int32_t groups)
 {
     TC_DOT_DECLARE(sums);
-    TC_DOT_STEPS(TC_DOT_1X4_STEP, x, weight, groups, 16);
+    TC_DOT_STEPS(TC_DOT_1X4_STEP, x, weight, groups);
     TC_DOT_STORE(sums);
 }
 

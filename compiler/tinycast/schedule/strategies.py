@@ -106,9 +106,11 @@ def _rows(schedule: Schedule, anchor: Call) -> Reads:
     axis = anchor.op.axis  # type: ignore[attr-defined]
     loops = list(schedule.get_loops(output))
     rows = [x for i, x in enumerate(loops) if i != axis]
-    if not rows or prod(int(schedule.get(x).extent) for x in rows) == 1:
-        return Reads.AS_NEEDED
-    schedule.reorder(*rows, loops[axis])
-    for block in reversed(blocks_of(schedule)[:-1]):
-        schedule.compute_at(block, rows[-1])
+    if rows and prod(int(schedule.get(x).extent) for x in rows) > 1:
+        schedule.reorder(*rows, loops[axis])
+        for block in reversed(blocks_of(schedule)[:-1]):
+            schedule.compute_at(block, rows[-1])
+    for block in blocks_of(schedule):
+        if is_reduction(schedule, block):
+            schedule.decompose_reduction(block, schedule.get_loops(block)[-1])
     return Reads.AS_NEEDED

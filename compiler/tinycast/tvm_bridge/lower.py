@@ -10,6 +10,7 @@ from tvm import s_tir, tirx
 from tvm.target import Target
 
 from tinycast.tvm_bridge.copies import use_memory_functions
+from tinycast.tvm_bridge.start_values import start_from_addends
 from tinycast.tvm_bridge.unswitch import unswitch
 
 PrimFunc = Any  # tvm.tirx.PrimFunc
@@ -58,6 +59,6 @@ def _clean_up() -> Any:
 def lower(module: Any) -> PrimFunc:
     """The lowered body of the module's only function: flat buffers, plain loops."""
     (function,) = _pipeline()(module).functions.values()
-    moved = function.with_body(use_memory_functions(unswitch(function.body)))
+    moved = function.with_body(start_from_addends(use_memory_functions(unswitch(function.body))))
     (clean,) = _clean_up()(tvm.IRModule({"kernel": moved})).functions.values()
     return clean
