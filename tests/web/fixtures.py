@@ -36,7 +36,7 @@ def chromium() -> Iterator[Browser]:
     if path is None:
         pytest.skip("needs chromium on PATH (Debian: apt install chromium)")
     with sync_playwright() as playwright:
-        flags = ["--autoplay-policy=no-user-gesture-required"]
+        flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
         browser = playwright.chromium.launch(executable_path=path, args=flags)
         yield browser
         browser.close()

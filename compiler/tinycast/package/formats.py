@@ -10,6 +10,7 @@ from tinycast.emit import seal
 from tinycast.emit.render import render
 from tinycast.errors import UsageError
 from tinycast.package.npm import add_npm
+from tinycast.package.web import add_web
 from tinycast.target.types import Platform, Target
 
 _NATIVE = frozenset({Platform.HOST, Platform.ARM_M, Platform.RISCV})
@@ -49,6 +50,7 @@ FORMATS = {
     "cmake": Format("C source files and a CMakeLists.txt with a self-test", _NATIVE, _add_cmake),
     "wasm": Format("WebAssembly modules and their ES module loader", _BROWSER, _add_nothing),
     "npm": Format("an npm package: modules, loaders, worker, audio worklet, types", _BROWSER, add_npm),
+    "web": Format("a page to try the model on, beside the modules", _BROWSER, add_web),
 }
 
 
