@@ -80,7 +80,6 @@ function makeMotion({ axes, isLast, length }, changed) {
 
   function felt({ accelerationIncludingGravity: a, rotationRate: r }) {
     if (a?.x == null) {
-      turn(false);
       status.textContent = "This device has no motion sensor. Numbers can be typed or pasted instead.";
       return;
     }

@@ -108,7 +108,7 @@ def logits(project: Path, pixels: list[int]) -> list[int]:
 def test_types_are_those_of_the_model(project: Path) -> None:
     (project / "usage.ts").write_text(USAGE)
     flags = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom"]
-    run([npm_tool("tsc"), *flags, "usage.ts"], project)
+    assert run([npm_tool("tsc"), *flags, "usage.ts"], project) == ""
 
 
 @pytest.mark.parametrize("engine", [["node"], ["bun"], ["deno", "run", "--allow-read", "--cached-only"]])

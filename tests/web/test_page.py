@@ -211,12 +211,10 @@ def test_the_shape_of_the_input_decides_its_source(
         expect(page.locator(".answer strong")).not_to_have_text(NO_ANSWER)
         page.get_by_role("button", name="Stop").click()
     elif sources[0] == "Motion":
-        # Before the browser can say, of a machine without a sensor, that there is none.
+        page.get_by_role("button", name="Feel motion").click()
+        page.get_by_text(re.compile("Waiting for the sensor|no motion sensor")).wait_for()
         page.evaluate(
-            """async () => {
-              document.querySelector(".primary").click();
-              await null;
-              await null;
+            """() => {
               const accelerationIncludingGravity = { x: 1, y: 2, z: 9.8 };
               for (let i = 0; i < 8; ++i) {
                 dispatchEvent(new DeviceMotionEvent("devicemotion", { accelerationIncludingGravity }));
