@@ -37,7 +37,7 @@ class CompileOptions:
     """What a user may choose. Sizes in bytes; None is no limit."""
 
     name: str = ""  # prefix of the API; the model file's stem by default
-    format: str = "c"
+    format: str | None = None  # of tinycast.package.FORMATS; None is the usual one for the target
     float_io: bool = False  # floats at the API of a quantized model too
     channels_last_io: bool = False  # images as NHWC at the API
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -122,12 +122,12 @@ def compile_model(
     )
 
 
-def build(compiled: Compiled, package_format: str, fallback: Compiled | None = None) -> Artifact:
+def build(compiled: Compiled, package_format: str | None = None, fallback: Compiled | None = None) -> Artifact:
     """The compiled model as files. `fallback` is the same for an engine that lacks the target's instructions."""
     if compiled.target.platform is not Platform.WASM:
         return package(emit_c(compiled), package_format, compiled.target)
     modules = [link(c) for c in (compiled, fallback) if c is not None]
-    return package(wasm_package(*modules), "wasm", compiled.target)
+    return package(wasm_package(*modules), package_format, compiled.target)
 
 
 def link(compiled: Compiled) -> Artifact:

@@ -17,7 +17,8 @@ from tinycast.execute.unicorn import UnicornDriver
 from tinycast.execute.wasm import WasmtimeDriver
 from tinycast.target.load import all_targets, load_target
 from tinycast.target.types import Platform, Target
-from tinycast.toolchain.wasm import build_wasm, wasm_sections
+from tinycast.toolchain.wasm import build_wasm
+from tinycast.toolchain.wasm_binary import sections
 
 X = samples(40)
 HOST = load_target("host")
@@ -126,7 +127,7 @@ def test_wasm_is_small_deterministic_and_imports_nothing(name: str) -> None:
     module = build_wasm(FILES, "tiny", target)
     assert module == build_wasm(FILES, "tiny", target)
     assert len(module) < 2000
-    assert not {section for section, _ in wasm_sections(module)} & {0, 2}  # custom (names, producers), imports
+    assert not {section for section, _ in sections(module)} & {0, 2}  # custom (names, producers), imports
     prebuilt = {"tiny.wasm": module}
     outputs = WasmtimeDriver(target).run(prebuilt, MANIFEST, {"x": X}).outputs
     np.testing.assert_array_equal(outputs["y:0"], expected(X))

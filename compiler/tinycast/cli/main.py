@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "Run a compiled model on samples, here or on an emulated core.",
     "verify": "Check that targets give the same bytes, close to ONNX Runtime's.",
     "bench": "Instructions, RAM and flash of a model on a target, by layer.",
+    "serve": "Show the page of a model compiled with --format web.",
     "targets": "List the targets.",
     "ops": "List the ONNX operators that can be compiled.",
 }

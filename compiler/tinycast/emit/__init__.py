@@ -3,6 +3,17 @@
 from tinycast.emit.c import emit_c
 from tinycast.emit.manifest import seal
 from tinycast.emit.names import c_identifier
-from tinycast.emit.wasm import emit_wasm, finish_wasm, read_manifest, wasm_package
+from tinycast.emit.wasm import emit_wasm, finish_wasm, read_manifest
+from tinycast.emit.wasm_loader import inline_loader, render_script, wasm_package
 
-__all__ = ["c_identifier", "emit_c", "emit_wasm", "finish_wasm", "read_manifest", "seal", "wasm_package"]
+__all__ = [
+    "c_identifier",
+    "emit_c",
+    "emit_wasm",
+    "finish_wasm",
+    "inline_loader",
+    "read_manifest",
+    "render_script",
+    "seal",
+    "wasm_package",
+]

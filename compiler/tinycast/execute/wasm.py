@@ -15,6 +15,7 @@ import wasmtime
 
 from tinycast.errors import ToolMissingError
 from tinycast.execute.host import run_program
+from tinycast.execute.module import Instance
 from tinycast.execute.samples import join_samples, split_samples
 from tinycast.execute.types import ExecutionError, Measurement
 from tinycast.ir.types import Array
@@ -55,7 +56,8 @@ class WasmtimeDriver:
         timer = threading.Timer(self.timeout_seconds, engine.increment_epoch)
         timer.start()
         try:
-            instance = _Instance(engine, module_bytes(files, manifest, self.target))
+            instance = Instance(engine, module_bytes(files, manifest, self.target))
+            instance.start(deadline=1)
             raw = b"".join(instance.infer(manifest, sample) for sample in samples)
         except wasmtime.WasmtimeError as error:
             raise ExecutionError(
@@ -73,31 +75,6 @@ class WasmtimeDriver:
         finally:
             timer.cancel()
         return Measurement(join_samples(manifest, raw, len(samples)))
-
-
-class _Instance:
-    def __init__(self, engine: wasmtime.Engine, module: bytes) -> None:
-        self._store = wasmtime.Store(engine)
-        self._store.set_epoch_deadline(1)
-        self._exports = wasmtime.Instance(self._store, wasmtime.Module(engine, module), []).exports(self._store)
-        if self._call("init") != 0:
-            raise ExecutionError("init failed", fix="report this as a bug of tinycast")
-
-    def infer(self, manifest: Mapping[str, Any], sample: list[bytes]) -> bytes:
-        memory: Any = self._exports["memory"]
-        for index, data in enumerate(sample):
-            memory.write(self._store, data, self._call(f"input_{index}"))
-        if self._call("run") != 0:
-            raise ExecutionError("run failed", fix="report this as a bug of tinycast")
-        outputs = bytearray()
-        for index, port in enumerate(manifest["outputs"]):
-            start = self._call(f"output_{index}")
-            outputs += memory.read(self._store, start, start + port["bytes"])
-        return bytes(outputs)
-
-    def _call(self, name: str) -> int:
-        function: Any = self._exports[name]
-        return int(function(self._store))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from tinycast.artifact import Artifact
 from tinycast.emit import seal
 from tinycast.emit.render import render
 from tinycast.errors import UsageError
+from tinycast.package.npm import add_npm
+from tinycast.package.web import add_web
 from tinycast.target.types import Platform, Target
 
 _NATIVE = frozenset({Platform.HOST, Platform.ARM_M, Platform.RISCV})
@@ -46,7 +48,9 @@ def _add_cmake(artifact: Artifact) -> Artifact:
 FORMATS = {
     "c": Format("C source files", _NATIVE, _add_nothing),
     "cmake": Format("C source files and a CMakeLists.txt with a self-test", _NATIVE, _add_cmake),
-    "wasm": Format("WebAssembly modules, their ES module loader and a demo page", _BROWSER, _add_nothing),
+    "wasm": Format("WebAssembly modules and their ES module loader", _BROWSER, _add_nothing),
+    "npm": Format("an npm package: modules, loaders, worker, audio worklet, types", _BROWSER, add_npm),
+    "web": Format("a page to try the model on, beside the modules", _BROWSER, add_web),
 }
 
 
@@ -62,6 +66,6 @@ def choose_format(name: str | None, target: Target) -> str:
     return name
 
 
-def package(artifact: Artifact, name: str, target: Target) -> Artifact:
-    """Return `artifact` as the format `name` wants it; UsageError if `target` has no such format."""
+def package(artifact: Artifact, name: str | None, target: Target) -> Artifact:
+    """Return `artifact` as the format `name` (None: the usual one) wants it; UsageError if `target` has no such one."""
     return FORMATS[choose_format(name, target)].add(artifact)

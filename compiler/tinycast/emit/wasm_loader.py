@@ -1,0 +1,88 @@
+"""JavaScript around WebAssembly modules: loaders that choose between builds of a model, and their types."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tinycast.artifact import Artifact
+from tinycast.emit.manifest import seal
+from tinycast.emit.render import render
+from tinycast.errors import InternalError
+from tinycast.ir.types import DType
+from tinycast.target.load import load_target
+from tinycast.toolchain.wasm_binary import MAGIC
+
+_TYPED_ARRAYS = {
+    DType.FLOAT32: "Float32Array",
+    DType.INT8: "Int8Array",
+    DType.UINT8: "Uint8Array",
+    DType.INT16: "Int16Array",
+    DType.UINT16: "Uint16Array",
+    DType.INT32: "Int32Array",
+    DType.UINT32: "Uint32Array",
+    DType.INT64: "BigInt64Array",
+    DType.BOOL: "Uint8Array",
+}
+# A module that only engines with these instructions take for valid. Its function is `i8x16.popcnt(i8x16.splat(0))`.
+_PROBES = {
+    ("simd128",): MAGIC + bytes.fromhex("0105016000017b 03020100 0a0a0108004100fd0ffd620b"),
+    (): MAGIC,
+}
+
+
+@dataclass(frozen=True)
+class Build:
+    """One .wasm of a package."""
+
+    target: str
+    file: str
+
+    @property
+    def probe(self) -> bytes:
+        return _PROBES[load_target(self.target).instructions]
+
+
+def wasm_package(*modules: Artifact) -> Artifact:
+    """Return `modules` (from `finish_wasm`) with their ES module loader, its types, and a report.
+
+    They are builds of one model, the best first; an engine gets the first that it runs. Raises InternalError if they
+    are not the same model, or have other inputs or outputs.
+    """
+    first = modules[0].manifest
+    name = first["name"]
+    builds: list[Build] = []
+    files: dict[str, bytes] = {}
+    for module in modules:
+        if _interface(module.manifest) != _interface(first):
+            raise InternalError("the builds are not the same model", where=name)
+        target = module.manifest["target"]
+        # The best build's file is the one that other hosts, which choose nothing, look for.
+        file = f"{name}.wasm" if not builds else f"{name}.{target.partition('-')[2]}.wasm"
+        builds.append(Build(target, file))
+        files[file] = module.files[f"{name}.wasm"]
+    files[f"{name}.js"] = render_script("js/load.js.j2", first, builds=builds) + render("js/model.js")
+    files[f"{name}.d.ts"] = render_script("js/load.d.ts.j2", first, builds=builds)
+    return seal(first, files)
+
+
+def inline_loader(package: Artifact) -> bytes:
+    """The loader of a `wasm_package` with the best build's .wasm inside, as base64."""
+    manifest = package.manifest
+    build = Build(manifest["target"], f"{manifest['name']}.wasm")
+    base64 = b64encode(package.files[build.file]).decode("ascii")
+    return render_script("js/inline.js.j2", manifest, build=build, base64=base64) + render("js/model.js")
+
+
+def render_script(template: str, manifest: Mapping[str, Any], **context: Any) -> bytes:
+    """Return a template around a loader, filled in with the manifest, typed arrays by type, and `context`."""
+    arrays = {dtype.value: array for dtype, array in _TYPED_ARRAYS.items()}
+    return render(template, name=manifest["name"], manifest=manifest, arrays=arrays, **context)
+
+
+def _interface(manifest: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a caller of the module sees: its hash, and its ports but for their places."""
+    ports = [{**port, "arena_offset": None} for key in ("inputs", "outputs") for port in manifest[key]]
+    return (manifest["name"], manifest["model_sha256"], ports)

@@ -1,0 +1,56 @@
+"""A page to try a model on: one file, which loads nothing and can be opened without a server too."""
+
+from __future__ import annotations
+
+import gzip
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from tinycast.artifact import Artifact
+from tinycast.emit import inline_loader, render_script, seal
+from tinycast.emit.render import render
+
+_SCRIPTS = ("values.js", "picture.js", "signals.js", "inputs.js", "results.js", "profile.js")
+
+
+def add_web(package: Artifact) -> Artifact:
+    """Add index.html, with model, script and style inside. Its policy allows them by hash, and nothing else."""
+    manifest = package.manifest
+    name = manifest["name"]
+    parts = [inline_loader(package), *(render(f"web/{part}") for part in _SCRIPTS)]
+    layers = [{"name": layer["name"], "op": layer["op"]} for layer in manifest["layers"]]
+    script = b"".join([*parts, render_script("web/main.js", manifest, layers=layers)])
+    style = render("web/page.css")
+    loaded = [package.files[f"{name}.wasm"], package.files[f"{name}.js"]]
+    page = render_script(
+        "web/index.html.j2",
+        manifest,
+        script=script.decode("utf-8"),
+        style=style.decode("utf-8"),
+        script_hash=_source_hash(script),
+        style_hash=_source_hash(style),
+        summary=_summary(manifest),
+        memory_note=f"{_kilobytes(manifest['arena_bytes'])} of it for activations",
+        download=_kilobytes(sum(len(gzip.compress(content, 9, mtime=0)) for content in loaded)),
+        download_note=f"gzip, {name}.wasm and its loader",
+    )
+    return seal(manifest, {**package.files, "index.html": page})
+
+
+def _source_hash(content: bytes) -> str:
+    """How a Content-Security-Policy names an inline script or style."""
+    return f"'sha256-{b64encode(sha256(content).digest()).decode('ascii')}'"
+
+
+def _summary(manifest: Mapping[str, Any]) -> str:
+    layers = len(manifest["layers"])
+    return (
+        f"{layers} layer{'' if layers == 1 else 's'}, {manifest['macs']:,} multiply-accumulates, "
+        f"{_kilobytes(manifest['weights_bytes'])} of weights"
+    )
+
+
+def _kilobytes(count: int) -> str:
+    return f"{count / 1000:.1f} KB" if count < 100_000 else f"{count / 1000:,.0f} KB"

@@ -1,0 +1,243 @@
+// A compiled model as one WebAssembly instance. The same for every model; needs nothing but WebAssembly itself, so
+// that it runs in an AudioWorklet too.
+
+const ARRAYS = {
+  float32: Float32Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  bool: Uint8Array,
+};
+
+/** A compiled .wasm as a model with memory of its own, at once. `load` does not block the page. */
+export function instantiate(module) {
+  return new Model(module, new WebAssembly.Instance(module));
+}
+
+/** The manifest inside a compiled .wasm. */
+export function readManifest(module) {
+  const [section] = WebAssembly.Module.customSections(module, "tinycast");
+  if (!section) {
+    throw new Error("the .wasm was not made by tinycast");
+  }
+  // It is ASCII, and worklets have no TextDecoder.
+  return JSON.parse(Array.from(new Uint8Array(section), (byte) => String.fromCharCode(byte)).join(""));
+}
+
+/** The inputs and outputs of a model: shapes, types, and conversion of real numbers. */
+export class Ports {
+  constructor(manifest) {
+    this.manifest = manifest;
+    this.inputs = manifest.inputs;
+    this.outputs = manifest.outputs;
+  }
+
+  /** Real numbers as elements of an input: rounded half to even, and clamped. */
+  quantize(values, key = 0) {
+    const port = this.#quantized(this.find("input", key));
+    const elements = new ARRAYS[port.dtype](values.length);
+    const [low, high] = limits(elements);
+    const scale = Math.fround(port.scale);
+    for (let i = 0; i < values.length; ++i) {
+      const steps = Math.fround(Math.fround(values[i]) / scale);
+      let rounded = Math.round(steps);
+      if (rounded - steps === 0.5 && rounded % 2 !== 0) {
+        --rounded;
+      }
+      elements[i] = Math.min(Math.max(rounded + port.zero_point, low), high);
+    }
+    return elements;
+  }
+
+  /** Elements of an output as real numbers. */
+  dequantize(elements, key = 0) {
+    const { scale, zero_point } = this.#quantized(this.find("output", key));
+    return Float32Array.from(elements, (element) => (element - zero_point) * Math.fround(scale));
+  }
+
+  /** The input or output (`kind`) with a name or an index. */
+  find(kind, key) {
+    const ports = this[`${kind}s`];
+    const port = ports.find((candidate) => candidate.name === key || candidate.index === key);
+    if (!port) {
+      throw new RangeError(this.tell(`no ${kind} ${JSON.stringify(key)}; there are ${names(ports)}`));
+    }
+    return port;
+  }
+
+  /** What an error says. */
+  tell(text) {
+    return `${this.manifest.name}: ${text}`;
+  }
+
+  #quantized(port) {
+    if (port.scale === null) {
+      throw new TypeError(
+        this.tell(`${JSON.stringify(port.name)} is not quantized: it holds ${port.dtype} as it is`),
+      );
+    }
+    return port;
+  }
+}
+
+/** One model with memory of its own. */
+export class Model extends Ports {
+  #exports;
+  #stackTop;
+  #views = {};
+  #results;
+
+  constructor(module, instance) {
+    super(readManifest(module));
+    this.#exports = instance.exports;
+    this.#stackTop = this.#exports.__stack_pointer.value;
+    this.#check(this.#exports.init());
+    // The memory cannot grow, so that a view stays good.
+    for (const kind of ["input", "output"]) {
+      this.#views[kind] = this[`${kind}s`].map((port) => {
+        const elements = ARRAYS[port.dtype];
+        const address = this.#exports[`${kind}_${port.index}`]();
+        return new elements(this.#exports.memory.buffer, address, port.bytes / elements.BYTES_PER_ELEMENT);
+      });
+    }
+    this.#results = this.#gather((view) => view);
+  }
+
+  /** The memory of an input, to write to before `run()`, which may overwrite it. */
+  input(key = 0) {
+    return this.#view("input", key);
+  }
+
+  /** The memory of an output. Its content holds until the next run. */
+  output(key = 0) {
+    return this.#view("output", key);
+  }
+
+  /**
+   * Runs the model on one typed array, on an array of them, or on an object of them by name, and returns copies of
+   * the outputs: one typed array, or an object of them by name where there are several outputs. Without an argument
+   * it runs on what `input()` was given, copies nothing, and returns what `output()` does.
+   */
+  run(inputs) {
+    const { run } = this.#live;
+    if (inputs === undefined) {
+      this.#invoke(run);
+      return this.#results;
+    }
+    for (const [port, values] of this.#pair(inputs)) {
+      this.#views.input[port.index].set(values);
+    }
+    this.#invoke(run);
+    return this.#gather((view) => view.slice());
+  }
+
+  /** Runs the first `count` layers only: how long that takes is a profile. */
+  runLayers(count) {
+    const { run_layers } = this.#live;
+    this.#invoke(() => run_layers(count));
+  }
+
+  /** Forgets what the model keeps from one run to the next, if it keeps anything. */
+  reset() {
+    this.#live.reset();
+  }
+
+  /** The memory of this model: weights, activations and stack. */
+  get memoryBytes() {
+    return this.#live.memory.buffer.byteLength;
+  }
+
+  /** Lets the memory go; the model cannot be used after it. */
+  dispose() {
+    this.#exports = null;
+    this.#views = this.#results = null;
+  }
+
+  get #live() {
+    if (this.#exports === null) {
+      throw new Error(this.tell("the model was disposed"));
+    }
+    return this.#exports;
+  }
+
+  #view(kind, key) {
+    this.#live;
+    return this.#views[kind][this.find(kind, key).index];
+  }
+
+  #gather(take) {
+    const results = this.#views.output.map(take);
+    return results.length === 1
+      ? results[0]
+      : Object.fromEntries(this.outputs.map((port) => [port.name, results[port.index]]));
+  }
+
+  #invoke(task) {
+    let status;
+    try {
+      status = task();
+    } catch (error) {
+      // A trap unwinds no stack of the module's own.
+      this.#exports.__stack_pointer.value = this.#stackTop;
+      this.#exports.reset();
+      throw new Error(this.tell(`the run was stopped: ${error.message}; the model can be run again`), { cause: error });
+    }
+    this.#check(status);
+  }
+
+  #check(status) {
+    if (status) {
+      throw new Error(this.tell(`the model returned error ${status}`));
+    }
+  }
+
+  /** Each input with the values given for it, checked. */
+  #pair(inputs) {
+    let pairs;
+    if (ArrayBuffer.isView(inputs)) {
+      pairs = [[0, inputs]];
+    } else if (Array.isArray(inputs)) {
+      pairs = [...inputs.entries()];
+    } else {
+      pairs = Object.entries(Object(inputs));
+    }
+    if (pairs.length !== this.inputs.length) {
+      const wanted = `${this.inputs.length}: ${names(this.inputs)}`;
+      throw new TypeError(this.tell(`${pairs.length} inputs given, the model has ${wanted}`));
+    }
+    return pairs.map(([key, values]) => {
+      const port = this.find("input", key);
+      this.#checkElements(port, values);
+      return [port, values];
+    });
+  }
+
+  #checkElements(port, values) {
+    const wanted = ARRAYS[port.dtype];
+    const given = values?.[Symbol.toStringTag] ?? typeof values;
+    // Pixels of a canvas are clamped bytes.
+    const type = given === "Uint8ClampedArray" ? "Uint8Array" : given;
+    const length = port.bytes / wanted.BYTES_PER_ELEMENT;
+    if (type !== wanted.name || values.length !== length) {
+      const hint = port.scale !== null && given === "Float32Array" ? "; quantize() converts real numbers" : "";
+      const found = ArrayBuffer.isView(values) ? `${given} of ${values.length}` : given;
+      const what = `input ${JSON.stringify(port.name)} takes ${wanted.name} of ${length}`;
+      throw new TypeError(this.tell(`${what}, got ${found}${hint}`));
+    }
+  }
+}
+
+function names(ports) {
+  return ports.map((port) => JSON.stringify(port.name)).join(", ");
+}
+
+/** The least and the greatest value of an integer array's elements. */
+function limits(elements) {
+  const bits = 8 * elements.BYTES_PER_ELEMENT;
+  const signed = elements[Symbol.toStringTag].startsWith("I");
+  return signed ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
+}

@@ -1,0 +1,149 @@
+
+// Numbers over time or as text: microphone, motion sensor, and a field to type or paste into.
+
+const MOST_SAMPLES = 32768;
+const SOUND_RATES = [8000, 16000, 22050, 44100, 48000];
+const LISTEN_EVERY_MS = 200;
+const MOTION_EVERY = 8;
+
+/** The number of samples, where a shape is that of a window of sound: long, and all of it along one axis. */
+function soundLength(shape) {
+  const longest = Math.max(...shape);
+  return size(shape) === longest && longest >= 400 && longest <= MOST_SAMPLES ? longest : 0;
+}
+
+/** The axes (3 or 6) and whether they come last, where a shape is that of a window of motion; else null. */
+function motionShape(shape) {
+  const sizes = shape.filter((axis) => axis !== 1);
+  if (sizes.length !== 2) {
+    return null;
+  }
+  const isLast = [3, 6].includes(sizes[1]);
+  const axes = isLast ? sizes[1] : sizes[0];
+  return [3, 6].includes(axes) && Math.max(...sizes) >= 8 ? { axes, isLast, length: size(shape) / axes } : null;
+}
+
+/** The last samples that the microphone heard, several times a second. `changed(values)` gets them from -1 to 1. */
+function makeMicrophone(length, changed) {
+  const rate = make("select", {}, ...SOUND_RATES.map((hertz) => make("option", { value: hertz, textContent: `${hertz} Hz` })));
+  rate.value = 16000;
+  const button = make("button", { type: "button", className: "primary", textContent: "Listen" });
+  const status = make("p", { className: "note", role: "status" });
+  const wave = makeWave("Sound as the model hears it");
+  let stop = null;
+
+  async function start() {
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+    const context = new AudioContext({ sampleRate: Number(rate.value) });
+    const fftSize = 2 ** Math.max(5, Math.ceil(Math.log2(length)));
+    const analyser = new AnalyserNode(context, { fftSize });
+    context.createMediaStreamSource(stream).connect(analyser);
+    const heard = new Float32Array(fftSize);
+    const timer = setInterval(() => {
+      analyser.getFloatTimeDomainData(heard);
+      const values = heard.slice(fftSize - length);
+      wave.update(values);
+      changed(values);
+    }, LISTEN_EVERY_MS);
+    return () => {
+      clearInterval(timer);
+      stream.getTracks().forEach((track) => track.stop());
+      context.close();
+    };
+  }
+  button.onclick = async () => {
+    if (stop) {
+      stop();
+      stop = null;
+    } else {
+      try {
+        stop = await start();
+        status.textContent = `Listening: the last ${(length / rate.value).toFixed(2)} s, ${1000 / LISTEN_EVERY_MS} times a second.`;
+      } catch (error) {
+        status.textContent = `No sound: ${error.message}`;
+      }
+    }
+    button.textContent = stop ? "Stop" : "Listen";
+    rate.disabled = stop !== null;
+  };
+  const label = make("label", {}, "Sample rate ", rate);
+  return { element: make("div", {}, make("div", { className: "row" }, button, label), wave.svg, status), stop: () => stop && button.click() };
+}
+
+/** The last motions that the device's sensors felt. `changed(values)` gets m/s² (and degrees/s where there are 6 axes). */
+function makeMotion({ axes, isLast, length }, changed) {
+  const rows = Array.from({ length }, () => Array(axes).fill(0));
+  const button = make("button", { type: "button", className: "primary", textContent: "Feel motion" });
+  const status = make("p", { className: "note", role: "status" });
+  const wave = makeWave("Acceleration along x");
+  let events = 0;
+
+  function felt({ accelerationIncludingGravity: a, rotationRate: r }) {
+    if (a?.x == null) {
+      status.textContent = "This device has no motion sensor. Numbers can be typed or pasted instead.";
+      return;
+    }
+    rows.push([a.x, a.y, a.z, r?.alpha ?? 0, r?.beta ?? 0, r?.gamma ?? 0].slice(0, axes));
+    rows.shift();
+    if (++events % MOTION_EVERY === 0) {
+      const columns = Array.from({ length: axes }, (_, axis) => rows.map((row) => row[axis]));
+      wave.update(columns[0]);
+      changed(Float32Array.from((isLast ? rows : columns).flat()));
+      status.textContent = `${events} readings`;
+    }
+  }
+  let isOn = false;
+  function turn(on) {
+    isOn = on;
+    (on ? addEventListener : removeEventListener)("devicemotion", felt);
+    button.textContent = on ? "Stop" : "Feel motion";
+  }
+  button.onclick = async () => {
+    // iOS asks.
+    const answer = isOn ? "granted" : await globalThis.DeviceMotionEvent?.requestPermission?.().catch(() => "denied");
+    if (answer === "denied") {
+      status.textContent = "The browser gives no motion to this page.";
+      return;
+    }
+    turn(!isOn);
+    if (isOn) {
+      status.textContent = "Waiting for the sensor…";
+    }
+  };
+  return { element: make("div", {}, button, wave.svg, status), stop: () => turn(false) };
+}
+
+/** Numbers as text: any separators will do. `changed(values)` gets them when there are as many as the model takes. */
+function makeNumbers(port, changed) {
+  const length = size(port.shape);
+  const field = make("textarea", { spellcheck: false, "aria-label": `${length} numbers for ${port.name}` });
+  const status = make("p", { className: "note", role: "status" });
+  const [low, high] = holds(port) ?? [0, 1];
+  const isInteger = port.scale === null && port.dtype !== "float32";
+
+  function tell() {
+    const values = field.value.split(/[\s,;[\](){}]+/).filter(Boolean).map(Number);
+    const wrong = values.findIndex((value) => !Number.isFinite(value));
+    if (wrong >= 0 || values.length !== length) {
+      const problem = wrong >= 0 ? `number ${wrong + 1} is none` : `${values.length} numbers`;
+      status.textContent = `${problem}; the model takes ${length}.`;
+      return;
+    }
+    status.textContent = `${length} numbers.`;
+    changed(Float32Array.from(values));
+  }
+  function fill(number) {
+    field.value = Array.from({ length }, number).join(" ");
+    tell();
+  }
+  field.oninput = tell;
+  // Integers without a scale are often indices: small ones are safe.
+  const random = () => (isInteger ? Math.floor(2 * Math.random()) : (low + (high - low) * Math.random()).toPrecision(4));
+  const buttons = make(
+    "div",
+    { className: "row" },
+    make("button", { type: "button", textContent: "Random", onclick: () => fill(random) }),
+    make("button", { type: "button", textContent: "Zeros", onclick: () => fill(() => 0) }),
+  );
+  return { element: make("div", {}, field, buttons, status), start: () => fill(() => 0) };
+}

@@ -1,0 +1,224 @@
+"""A package of `--format npm` in a real browser: the digits network on the main thread, in workers and worklets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tinycast
+from playwright.sync_api import Error, Page
+from tinycast.artifact import Artifact
+from tinycast.execute.inputs import to_port
+from web.fixtures import CSP, Serve
+
+SAMPLES = 40
+
+
+@pytest.fixture(scope="module")
+def pixels(digits: Artifact, images: np.ndarray) -> list[list[int]]:
+    """Inputs in the model's own elements."""
+    return to_port(images[:SAMPLES], digits.manifest["inputs"][0]).reshape(SAMPLES, -1).tolist()
+
+
+@pytest.fixture(scope="module")
+def logits(digits: Artifact, pixels: list[list[int]], tmp_path_factory: pytest.TempPathFactory) -> list[list[int]]:
+    """What wasmtime makes of them, through `tinycast.load`."""
+    path = tmp_path_factory.mktemp("lone") / "digits.wasm"
+    path.write_bytes(digits.files["digits.wasm"])
+    model = tinycast.load(path)
+    return [np.ravel(model.run(np.array(row, np.int8))).tolist() for row in pixels]
+
+
+RUN_ALL = """
+  const results = [];
+  for (const row of pixels) {
+    results.push(Array.from(await model.run(Int8Array.from(row))));
+  }
+  return results;
+"""
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Security-Policy": CSP}], ids=["open", "csp"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "const { load } = await import('/digits.js'); const model = await load();",
+        "const { load } = await import('/digits.js'); const model = await load({ build: 'wasm32-scalar' });",
+        "const { load } = await import('/digits.inline.js'); const model = await load();",
+        "const { loadInWorker } = await import('/digits.worker.js'); const model = await loadInWorker();",
+    ],
+    ids=["main", "scalar", "inline", "worker"],
+)
+def test_gives_the_bytes_of_wasmtime(
+    page: Page,
+    serve: Serve,
+    digits: Artifact,
+    pixels: list[list[int]],
+    logits: list[list[int]],
+    start: str,
+    headers: dict[str, str],
+) -> None:
+    page.goto(serve(digits.files, headers))
+    assert page.evaluate(f"async (pixels) => {{ {start} {RUN_ALL} }}", pixels) == logits
+
+
+def test_a_policy_without_wasm_unsafe_eval_is_what_stops_it(page: Page, serve: Serve, digits: Artifact) -> None:
+    page.goto(serve(digits.files, {"Content-Security-Policy": "default-src 'self'"}))
+    with pytest.raises(Error, match="Content Security Policy"):
+        page.evaluate("async () => { await (await import('/digits.js')).load(); }")
+
+
+def test_fetches_one_module_once_for_all_models(page: Page, serve: Serve, digits: Artifact) -> None:
+    url = serve(digits.files)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url.removeprefix(url)))
+    page.goto(url)
+    isolated = page.evaluate(
+        """async () => {
+          const { load } = await import("/digits.js");
+          await Promise.all([load(), load(), load()]);
+          await load();
+          return crossOriginIsolated;
+        }"""
+    )
+    assert requests == ["", "digits.js", "digits.wasm"]
+    assert isolated is False
+
+
+def test_two_models_in_a_page_do_not_disturb_each_other(
+    page: Page,
+    serve: Serve,
+    digits: Artifact,
+    float_digits: Artifact,
+    images: np.ndarray,
+    pixels: list[list[int]],
+    logits: list[list[int]],
+) -> None:
+    page.goto(serve({**digits.files, **float_digits.files}))
+    real = images[:SAMPLES].reshape(SAMPLES, -1).tolist()
+    quantized, classes = page.evaluate(
+        """async ([pixels, real]) => {
+          const [a, b] = await Promise.all(
+            ["/digits.js", "/digits_float.js"].map(async (path) => (await import(path)).load()));
+          const first = [], second = [];
+          pixels.forEach((row, index) => {
+            a.input().set(row);
+            const floats = b.run(Float32Array.from(real[index]));
+            first.push(Array.from(a.run()));
+            second.push(floats.indexOf(Math.max(...floats)));
+          });
+          return [first, second];
+        }""",
+        [pixels, real],
+    )
+    assert quantized == logits
+    agreement = np.mean(np.array(classes) == np.array(logits).argmax(1))
+    assert agreement >= 0.95
+
+
+def test_ten_thousand_runs_take_no_more_memory(page: Page, serve: Serve, digits: Artifact) -> None:
+    page.goto(serve(digits.files))
+    client = page.context.new_cdp_session(page)
+
+    def heap_bytes() -> int:
+        client.send("HeapProfiler.collectGarbage")
+        return int(client.send("Runtime.getHeapUsage")["usedSize"])
+
+    run = """async (count) => {
+      globalThis.model ??= await (await import("/digits.js")).load();
+      const [input, output, { memoryBytes }] = [model.input(), model.output(), model];
+      for (let i = 0; i < count; ++i) {
+        input.fill(i % 100);
+        model.run();
+        model.run(new Int8Array(64).fill(i % 100));
+      }
+      return [memoryBytes, model.memoryBytes, input.length, output.length, model.output() === output];
+    }"""
+    page.evaluate(run, 500)
+    before = heap_bytes()
+    at_first, at_last, inputs, outputs, same = page.evaluate(run, 10_000)
+    assert at_first == at_last == 65536 * (at_first // 65536)
+    assert (inputs, outputs, same) == (64, 10, True)  # a grown memory would leave views of length 0
+    assert heap_bytes() - before < 100_000
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("model.run(new Int8Array(63))", 'input "image" takes Int8Array of 64, got Int8Array of 63'),
+        ("model.run(new Float32Array(64))", "got Float32Array of 64; quantize() converts real numbers"),
+        ("model.run({ picture: new Int8Array(64) })", 'no input "picture"; there are "image"'),
+        ("model.dispose(); model.run(new Int8Array(64))", "the model was disposed"),
+        ("model.dispose(); model.input()", "the model was disposed"),
+        ("await load({ build: 'relaxed' })", 'no build "relaxed"; there are wasm32, wasm32-scalar'),
+        ("await load({ source: Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0) })", "not made by tinycast"),
+        ("await load({ source: '/missing.wasm' })", "/missing.wasm cannot be loaded: HTTP 404"),
+        ("await worker.run(new Int8Array(3))", "takes Int8Array of 64, got Int8Array of 3"),
+        ("await worker.run()", '0 inputs given, the model has 1: "image"'),
+        ("const run = worker.run(new Int8Array(64)); worker.dispose(); await run", "the model was disposed"),
+        ("worker.dispose(); await worker.reset()", "the model was disposed"),
+        ("await loadInWorker({ build: 'relaxed' })", 'no build "relaxed"'),
+    ],
+)
+def test_mistakes_are_told_clearly(page: Page, serve: Serve, digits: Artifact, statement: str, message: str) -> None:
+    page.goto(serve(digits.files))
+    setup = ["const { loadInWorker } = await import('/digits.worker.js'); const worker = await loadInWorker();"]
+    told = page.evaluate(
+        f"""async () => {{
+          const {{ load }} = await import("/digits.js");
+          const model = await load();
+          {setup[0] if "orker" in statement else ""}
+          try {{
+            {statement};
+          }} catch (error) {{
+            return error.message;
+          }}
+          return "nothing was wrong";
+        }}"""
+    )
+    assert message in told
+
+
+def test_audio_worklet_hears_windows_of_samples(page: Page, serve: Serve, float_digits: Artifact) -> None:
+    """Windows of 64 samples, one each 96 samples: the fifth starts at sample 384. It hears what the page computes."""
+    page.goto(serve(float_digits.files, {"Content-Security-Policy": CSP}))
+    got = page.evaluate(
+        """async () => {
+          const { createAudioNode } = await import("/digits_float.audio.js");
+          const { load } = await import("/digits_float.js");
+          const context = new OfflineAudioContext(1, 1024, 16000);
+          const buffer = context.createBuffer(1, 1024, 16000);
+          const samples = buffer.getChannelData(0);
+          samples.forEach((_, i) => { samples[i] = Math.sin(i * i); });
+          const source = new AudioBufferSourceNode(context, { buffer });
+          const node = await createAudioNode(context, { hop: 96 });
+          const messages = [];
+          const model = await load();
+          const count = 1 + Math.floor((1024 - 64) / 96);
+          const heard = new Promise((resolve) => {
+            node.port.onmessage = ({ data }) => messages.push(data) === count && resolve();
+          });
+          source.connect(node);
+          source.start();
+          await context.startRendering();
+          await heard;
+          return messages.map(({ outputs, frame, error }) => ({
+            error,
+            frame,
+            got: Array.from(outputs ?? []),
+            expected: Array.from(model.run(samples.slice(frame - 64, frame))),
+          }));
+        }"""
+    )
+    assert [entry["frame"] for entry in got] == list(range(64, 1025, 96))
+    assert all(entry["got"] == entry["expected"] for entry in got)
+    assert len({json.dumps(entry["got"]) for entry in got}) == len(got)
+
+
+def test_lone_modules_are_as_small_as_their_model(digits: Artifact, tmp_path: Path) -> None:
+    """Code, names and manifest together are smaller than 16 KiB; the loader is as well."""
+    weights = digits.manifest["weights_bytes"]
+    assert len(digits.files["digits.wasm"]) < weights + 16384
+    assert len(digits.files["digits.js"]) < 16384
