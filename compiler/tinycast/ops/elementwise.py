@@ -24,23 +24,58 @@ class BinaryFunction(Enum):
     DIV = "Div"
     MIN = "Min"
     MAX = "Max"
+    POW = "Pow"
+    MOD = "Mod"  # the sign of the divisor
+    REMAINDER = "Remainder"  # the sign of the dividend, as C's fmod and %
+
+
+def _truncated(a: Array, b: Array) -> Array:
+    quotient = np.floor_divide(a, b)
+    return quotient + ((quotient < 0) & (quotient * b != a))
+
+
+def _power(a: te.Expr, b: te.Expr) -> te.Expr:
+    if te.is_float(a):
+        return te.extern(DType.FLOAT32, "tc_pow", a, te.cast(b, DType.FLOAT32))
+    wide = DType.INT64
+    return te.cast(te.extern(wide, "tc_integer_power", te.cast(a, wide), te.cast(b, wide)), te.dtype_of(a))
+
+
+def _remainder(a: te.Expr, b: te.Expr) -> te.Expr:
+    if te.is_float(a):
+        return te.extern(DType.FLOAT32, "tc_fmod", a, b)
+    return te.truncated_remainder(a, b)
+
+
+def _modulo(a: te.Expr, b: te.Expr) -> te.Expr:
+    rest, none = _remainder(a, b), te.const(0, te.dtype_of(a))
+    if te.dtype_of(a).value.startswith("u"):
+        return rest
+    wrong = te.all_of([te.not_equal(rest, none), te.not_equal(rest < none, b < none)])
+    return te.select(wrong, rest + b, rest)
 
 
 _NUMPY: dict[BinaryFunction, Callable[[Array, Array], Array]] = {
     BinaryFunction.ADD: np.add,
     BinaryFunction.SUB: np.subtract,
     BinaryFunction.MUL: np.multiply,
-    BinaryFunction.DIV: np.divide,
+    BinaryFunction.DIV: lambda a, b: np.divide(a, b) if a.dtype.kind == "f" else _truncated(a, b),
     BinaryFunction.MIN: np.minimum,
     BinaryFunction.MAX: np.maximum,
+    BinaryFunction.POW: lambda a, b: np.power(a.astype(np.float64), b),
+    BinaryFunction.MOD: np.mod,
+    BinaryFunction.REMAINDER: np.fmod,
 }
 _EXPR: dict[BinaryFunction, Callable[[te.Expr, te.Expr], te.Expr]] = {
     BinaryFunction.ADD: lambda a, b: a + b,
     BinaryFunction.SUB: lambda a, b: a - b,
     BinaryFunction.MUL: lambda a, b: a * b,
-    BinaryFunction.DIV: lambda a, b: a / b,
+    BinaryFunction.DIV: lambda a, b: a / b if te.is_float(a) else te.truncated_division(a, b),
     BinaryFunction.MIN: te.minimum,
     BinaryFunction.MAX: te.maximum,
+    BinaryFunction.POW: _power,
+    BinaryFunction.MOD: _modulo,
+    BinaryFunction.REMAINDER: _remainder,
 }
 
 
@@ -59,7 +94,8 @@ class Binary(Op):
         return TensorType(np.broadcast_shapes(*(v.shape for v in inputs)), inputs[0].dtype)
 
     def reference(self, arrays: Sequence[Array]) -> Array:
-        return _NUMPY[self.function](*arrays).astype(arrays[0].dtype)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            return np.asarray(_NUMPY[self.function](*arrays)).astype(arrays[0].dtype)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         return te.elementwise(tensors, out.shape, _EXPR[self.function], self.function.value.lower())
@@ -185,11 +221,44 @@ def import_binary(node: Node) -> Value:
     return result
 
 
+def import_sum(node: Node) -> Value:
+    build = node.build
+    total = node.input(0)
+    for i in range(1, len(node.inputs)):
+        total = build.call(Binary(BinaryFunction.ADD), [total, node.input(i)])
+    if node.kind == "Sum" or len(node.inputs) == 1:
+        return total
+    count = build.constant(np.float32(len(node.inputs)).reshape(()), "count")
+    return build.call(Binary(BinaryFunction.DIV), [total, count])
+
+
+def import_mod(node: Node) -> Value:
+    function = BinaryFunction.REMAINDER if node.int("fmod", 0) else BinaryFunction.MOD
+    return node.build.call(Binary(function), [node.input(0), node.input(1)])
+
+
+def import_prelu(node: Node) -> Value:
+    """x where it is positive, else slope * x: max(x, 0) + slope * min(x, 0)."""
+    x, slope = node.input(0), node.input(1)
+    build = node.build
+    zero = build.constant(np.zeros((), x.dtype.numpy), "zero")
+    positive = build.call(Binary(BinaryFunction.MAX), [x, zero])
+    negative = build.call(Binary(BinaryFunction.MIN), [x, zero])
+    product = build.call(Binary(BinaryFunction.MUL), [negative, slope])
+    return build.call(Binary(BinaryFunction.ADD), [positive, product])
+
+
 def import_relu(node: Node) -> Value:
     return node.build.call(Clip(0.0), [node.input(0)])
 
 
 def import_clip(node: Node) -> Value:
+    given = [node.optional(1), node.optional(2)]
+    if any(v is not None and v.data is None for v in given):
+        y = node.input(0)
+        for function, bound in zip((BinaryFunction.MAX, BinaryFunction.MIN), given, strict=True):
+            y = y if bound is None else node.build.call(Binary(function), [y, bound])
+        return y
     low, high = node.constant(1), node.constant(2)
     bounds = [
         fallback if data is None or prod(data.shape) == 0 else float(data.reshape(-1)[0])
@@ -199,7 +268,11 @@ def import_clip(node: Node) -> Value:
 
 
 IMPORTERS = {
-    **{function.value: import_binary for function in BinaryFunction},
+    **{function.value: import_binary for function in BinaryFunction if function not in (BinaryFunction.MOD, BinaryFunction.REMAINDER)},
+    "Mod": import_mod,
+    "Mean": import_sum,
+    "PRelu": import_prelu,
     "Relu": import_relu,
+    "Sum": import_sum,
     "Clip": import_clip,
 }

@@ -79,9 +79,15 @@ class Node:
         value = self.input(index)
         return value.is_constant or value in self.weights
 
+    def reads(self, index: int) -> bool:
+        """Whether output `index` is there."""
+        return index < len(self.onnx.outputs) and bool(self.onnx.outputs[index].name)
+
     def reject(self, reason: str, fix: str = "") -> NoReturn:
         """Say that this node cannot be compiled; all such nodes are reported together."""
         raise ModelError(f"{self.kind}: {reason}", where=self.build.source, fix=fix)
 
 
-Importer = Callable[[Node], Value]
+# One value an output, in order; None for an output that nobody reads.
+Imported = Value | tuple[Value | None, ...]
+Importer = Callable[[Node], Imported]

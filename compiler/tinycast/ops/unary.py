@@ -43,14 +43,63 @@ def _erf(x: Real) -> Real:
     return np.asarray(np.vectorize(erf, otypes=[np.float64])(x), np.float64)
 
 
+def _sign(x: te.Expr) -> te.Expr:
+    zero, one = (te.const(v, te.dtype_of(x)) for v in (0, 1))
+    negative = te.select(x < zero, zero - one, zero)
+    return te.select(x > zero, one, zero if te.dtype_of(x).value.startswith("u") else negative)
+
+
 FUNCTIONS: dict[str, Definition] = {
-    "Abs": Definition(lambda x, a, b: np.abs(x), lambda x, a, b: te.maximum(x, -x)),
+    "Abs": Definition(lambda x, a, b: np.abs(x), lambda x, a, b: te.absolute(x)),
     "Neg": Definition(lambda x, a, b: -x, lambda x, a, b: -x),
     "Exp": Definition(lambda x, a, b: np.exp(x), _call("tc_exp")),
     "Sqrt": Definition(lambda x, a, b: np.sqrt(x), _call("tc_sqrt")),
     "Reciprocal": Definition(lambda x, a, b: 1.0 / x, lambda x, a, b: _f(1.0) / x),
     "Sigmoid": Definition(lambda x, a, b: 1.0 / (1.0 + np.exp(-x)), _call("tc_sigmoid")),
     "Tanh": Definition(lambda x, a, b: np.tanh(x), _call("tc_tanh")),
+    "Ceil": Definition(lambda x, a, b: np.ceil(x), _call("tc_ceil")),
+    "Floor": Definition(lambda x, a, b: np.floor(x), _call("tc_floor")),
+    "Round": Definition(lambda x, a, b: np.rint(x), _call("tc_rint")),
+    "Sign": Definition(lambda x, a, b: np.sign(x), lambda x, a, b: _sign(x)),
+    "Log": Definition(lambda x, a, b: np.log(x), _call("tc_log")),
+    "Softplus": Definition(lambda x, a, b: np.logaddexp(0.0, x), _call("tc_softplus")),
+    "Softsign": Definition(lambda x, a, b: x / (1.0 + np.abs(x)), lambda x, a, b: x / (_f(1.0) + te.absolute(x))),
+    "Mish": Definition(
+        lambda x, a, b: x * np.tanh(np.logaddexp(0.0, x)),
+        lambda x, a, b: x * te.extern(DType.FLOAT32, "tc_tanh", te.extern(DType.FLOAT32, "tc_softplus", x)),
+    ),
+    **{
+        name: Definition(
+            lambda x, a, b, function=function: function(x),  # type: ignore[misc]
+            _call(f"tc_{name.lower()}"),
+        )
+        for name, function in {
+            "Sin": np.sin,
+            "Cos": np.cos,
+            "Tan": np.tan,
+            "Asin": np.arcsin,
+            "Acos": np.arccos,
+            "Atan": np.arctan,
+            "Sinh": np.sinh,
+            "Cosh": np.cosh,
+            "Asinh": np.arcsinh,
+            "Acosh": np.arccosh,
+            "Atanh": np.arctanh,
+        }.items()
+    },
+    "ThresholdedRelu": Definition(
+        lambda x, a, b: np.where(x > a, x, 0.0), lambda x, a, b: te.select(x > a, x, _f(0.0)), (("alpha", 1.0),)
+    ),
+    "Selu": Definition(
+        lambda x, a, b: np.where(x > 0, b * x, b * a * np.expm1(x)),
+        lambda x, a, b: te.select(x > _f(0.0), b * x, b * a * te.extern(DType.FLOAT32, "tc_expm1", x)),
+        (("alpha", 1.67326319217681884765625), ("gamma", 1.05070102214813232421875)),
+    ),
+    "Swish": Definition(
+        lambda x, a, b: x / (1.0 + np.exp(-a * x)),
+        lambda x, a, b: x * te.extern(DType.FLOAT32, "tc_sigmoid", a * x),
+        (("alpha", 1.0),),
+    ),
     "Erf": Definition(lambda x, a, b: _erf(x), _call("tc_erf")),
     "LeakyRelu": Definition(
         lambda x, a, b: np.where(x < 0, a * x, x), lambda x, a, b: te.select(x < _f(0.0), a * x, x), (("alpha", 0.01),)
@@ -88,8 +137,8 @@ class Unary(Op):
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            y = FUNCTIONS[self.function].numpy(arrays[0].astype(np.float64), self.a, self.b)
-            return y.astype(np.float32)
+            x = arrays[0] if arrays[0].dtype.kind in "iu" else arrays[0].astype(np.float64)
+            return np.asarray(FUNCTIONS[self.function].numpy(x, self.a, self.b)).astype(arrays[0].dtype)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         expression = FUNCTIONS[self.function].expression

@@ -7,6 +7,8 @@ import onnx_ir
 from tinycast.errors import InternalError
 from tinycast.ir.graph import Pattern, Program
 from tinycast.ir.types import DType
+from tinycast.model.functions import write_out_functions
+from tinycast.ops import IMPORTERS
 from tinycast.ops.quantize import Dequantize, Quantize
 from tinycast.ops.shape import Transpose
 from tinycast.program import integers, io_types, layout, tables
@@ -16,6 +18,7 @@ from tinycast.program.groups import Group, expand_means, group_calls
 
 def to_integers(model: onnx_ir.Model, name: str, *, keep_float_io: bool = False) -> Program:
     """The model as typed operators in ONNX's order, integer arithmetic spelled out."""
+    write_out_functions(model, IMPORTERS)
     program = import_program(model, name)
     integers.fold_add_into_bias(program)
     integers.move_dequantize_down(program)

@@ -1,0 +1,118 @@
+#ifndef TC_LOG_H
+#define TC_LOG_H
+
+#include "tc_integral.h"
+#include "tc_math.h"
+
+/* Logarithms, powers and hyperbolic functions in float32 without a C library: the same bits on every target. */
+
+/* log(1 + f) for sqrt(1/2) - 1 < f < sqrt(2) - 1, plus `exponent` * ln(2): the series of atanh in s = f / (2 + f). */
+static inline float tc_log_parts(float f, float exponent)
+{
+    float s = f / (2.0f + f);
+    float z = s * s;
+    float series = z * (0.66666667f + z * (0.4f + z * (0.28571430f + z * (0.22222222f + z * 0.18181818f))));
+    float half_square = 0.5f * f * f;
+    return exponent * 0.693359375f + ((exponent * -2.12194440e-4f + s * (half_square + series)) - half_square + f);
+}
+
+static inline float tc_log(float x)
+{
+    uint32_t bits;
+    float exponent = 0.0f;
+    if (!(x > 0.0f)) {
+        return x < 0.0f || x - x != 0.0f ? (x - x) / (x - x) : -TC_INFINITY;
+    }
+    if (x > 3.4028234e38f) {
+        return x;
+    }
+    if (x < 1.17549435e-38f) { /* subnormal */
+        x *= 33554432.0f;
+        exponent = -25.0f;
+    }
+    bits = tc_to_bits(x) + (0x3f800000U - 0x3f3504f3U);
+    exponent += (float)((int32_t)(bits >> 23) - 127);
+    x = tc_from_bits((bits & 0x007fffffU) + 0x3f3504f3U);
+    return tc_log_parts(x - 1.0f, exponent);
+}
+
+static inline float tc_log1p(float x)
+{
+    if (x > -0.29f && x < 0.41f) {
+        return tc_log_parts(x, 0.0f);
+    }
+    return tc_log(1.0f + x);
+}
+
+/* log(1 + e^x) without overflow. */
+static inline float tc_softplus(float x)
+{
+    float magnitude = x < 0.0f ? -x : x;
+    return (x > 0.0f ? x : 0.0f) + tc_log1p(tc_exp(-magnitude));
+}
+
+static inline float tc_pow(float base, float exponent)
+{
+    float whole = tc_trunc(exponent);
+    float magnitude = base < 0.0f ? -base : base;
+    int odd = tc_is_whole(whole) ? 0 : (int32_t)whole % 2 != 0;
+    float y;
+    if (exponent == 0.0f || base == 1.0f) {
+        return 1.0f;
+    }
+    if (whole == exponent && whole >= -64.0f && whole <= 64.0f) {
+        int32_t count = (int32_t)(whole < 0.0f ? -whole : whole);
+        float factor = base;
+        y = 1.0f;
+        while (count > 0) {
+            if (count % 2 == 1) {
+                y *= factor;
+            }
+            factor *= factor;
+            count /= 2;
+        }
+        return whole < 0.0f ? 1.0f / y : y;
+    }
+    if (base < 0.0f && whole != exponent) {
+        return (base - base) / (base - base);
+    }
+    y = magnitude == 0.0f ? (exponent > 0.0f ? 0.0f : TC_INFINITY) : tc_exp(exponent * tc_log(magnitude));
+    return base < 0.0f && odd ? -y : y;
+}
+
+static inline float tc_sinh(float x)
+{
+    float magnitude = x < 0.0f ? -x : x;
+    float e = tc_expm1(magnitude > 80.0f ? 0.5f * magnitude : magnitude);
+    float y = magnitude > 80.0f ? 0.5f * e * e : 0.5f * (e + e / (e + 1.0f));
+    return x < 0.0f ? -y : y;
+}
+
+static inline float tc_cosh(float x)
+{
+    float magnitude = x < 0.0f ? -x : x;
+    float e = tc_exp(magnitude > 80.0f ? 0.5f * magnitude : magnitude);
+    return magnitude > 80.0f ? 0.5f * e * e : 0.5f * (e + 1.0f / e);
+}
+
+static inline float tc_asinh(float x)
+{
+    float magnitude = x < 0.0f ? -x : x;
+    float square = magnitude * magnitude;
+    float y = magnitude > 1e10f ? tc_log(magnitude) + 0.69314718f
+                                : tc_log1p(magnitude + square / (1.0f + tc_sqrt(square + 1.0f)));
+    return x < 0.0f ? -y : y;
+}
+
+static inline float tc_acosh(float x)
+{
+    float t = x - 1.0f;
+    return x > 1e10f ? tc_log(x) + 0.69314718f : tc_log1p(t + tc_sqrt(t * (x + 1.0f)));
+}
+
+static inline float tc_atanh(float x)
+{
+    return 0.5f * tc_log1p(2.0f * x / (1.0f - x));
+}
+
+#endif
