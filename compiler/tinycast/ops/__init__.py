@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tinycast.ops import conv, dense, elementwise, gather, logic, pool, quantize, reduce, shape, softmax, unary
+from tinycast.ops import conv, dense, elementwise, extrema, gather, logic, move, pool, quantize, reduce, shape, softmax, unary
 from tinycast.ops.node import Importer
 
-FAMILIES = (conv, dense, elementwise, logic, unary, pool, reduce, softmax, shape, gather, quantize)
+FAMILIES = (conv, dense, elementwise, logic, unary, pool, reduce, extrema, softmax, shape, move, gather, quantize)
 
 IMPORTERS: dict[str, Importer] = {name: make for family in FAMILIES for name, make in family.IMPORTERS.items()}

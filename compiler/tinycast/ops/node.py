@@ -48,6 +48,21 @@ class Node:
             self.reject(f"input {index} ({value.name}) has to be a constant")
         return value.data
 
+    def required(self, index: int) -> Array:
+        """The constant operand's elements as a flat array."""
+        data = self.constant(index)
+        if data is None:
+            self.reject(f"input {index} is missing")
+        return data.reshape(-1)
+
+    def reduced_axes(self, rank: int) -> tuple[int, ...]:  # type: ignore[valid-type]
+        """The axes of a Reduce operator: all where none are named, unless it says that this means none."""
+        data = self.constant(1)
+        named = self.ints("axes", []) if data is None else [*map(round, data.reshape(-1).tolist())]
+        if not named:
+            return () if self.int("noop_with_empty_axes", 0) else tuple(range(rank))
+        return tuple(sorted(a % rank for a in named))
+
     def int(self, name: str, default: int) -> int:
         attribute = self.onnx.attributes.get(name)
         return default if attribute is None else int(attribute.as_int())

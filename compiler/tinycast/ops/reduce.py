@@ -18,9 +18,13 @@ from tinycast.ops.sums import chunked_sum
 from tinycast.tvm_bridge import expr as te
 
 
+def _sum_type(dtype: DType) -> DType:
+    return dtype if dtype.itemsize >= 4 else DType.INT32
+
+
 @dataclass(frozen=True)
 class ReduceSum(Op):
-    """y = the sum over `axes`, which stay with length 1. int8 gives int32, less `offset`."""
+    """y = the sum over `axes`, which stay with length 1. Narrow integers give int32, less `offset`."""
 
     pattern = Pattern.CHANNELWISE
     axes: tuple[int, ...]
@@ -28,11 +32,12 @@ class ReduceSum(Op):
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         shape = tuple(1 if i in self.axes else n for i, n in enumerate(inputs[0].shape))
-        return TensorType(shape, DType.FLOAT32 if inputs[0].dtype is DType.FLOAT32 else DType.INT32)
+        return TensorType(shape, _sum_type(inputs[0].dtype))
 
     def reference(self, arrays: Sequence[Array]) -> Array:
-        total = arrays[0].astype(np.float64).sum(self.axes, keepdims=True) - self.offset
-        return np.asarray(total, np.float32 if arrays[0].dtype == np.float32 else np.int32)
+        wide = np.float64 if arrays[0].dtype.kind == "f" else np.int64
+        total = arrays[0].astype(wide).sum(self.axes, keepdims=True) - self.offset
+        return np.asarray(total, _sum_type(DType(arrays[0].dtype.name)).numpy)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x = tensors[0]
@@ -61,14 +66,14 @@ class ReduceMean(Op):
         return ReduceSum(self.axes).infer(inputs)
 
     def reference(self, arrays: Sequence[Array]) -> Array:
-        return np.asarray(arrays[0].astype(np.float64).mean(self.axes, keepdims=True), np.float32)
+        return np.asarray(arrays[0].astype(np.float64).mean(self.axes, keepdims=True), arrays[0].dtype)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         raise NotImplementedError  # expand() replaces it before kernels are made
 
     def expand(self, build: Builder, x: Value, name: str) -> Value:
         summed = build.call(ReduceSum(self.axes), [x])
-        count = np.asarray(prod(x.shape[a] for a in self.axes), np.float32)
+        count = np.asarray(prod(x.shape[a] for a in self.axes), x.dtype.numpy)
         divisor = build.constant(count, "count")
         return build.call(Binary(BinaryFunction.DIV), [summed, divisor], name)
 
@@ -86,9 +91,7 @@ class ReduceMean(Op):
 
 def import_reduce(node: Node) -> Value:
     x = node.input(0)
-    rank = len(x.shape)
-    default = [] if node.int("noop_with_empty_axes", 0) else range(rank)
-    axes = tuple(node.axes(1, default, rank))
+    axes = node.reduced_axes(len(x.shape))
     if not axes:
         return x
     op = ReduceMean(axes) if node.kind == "ReduceMean" else ReduceSum(axes)

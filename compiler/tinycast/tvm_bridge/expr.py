@@ -17,6 +17,7 @@ placeholder = te.placeholder
 reduce_axis = te.reduce_axis
 sum = te.sum
 max = te.max
+product = te.comm_reducer(lambda a, b: a * b, lambda dtype: tirx.const(1, dtype), name="product")
 min = te.min
 
 
