@@ -65,6 +65,11 @@ def _body(node: ir.Node, model: ir.Model) -> onnx.FunctionProto | None:
         )
     if not body.node:
         return None
+    del body.output[len(node.outputs) :]
+    made = {name for inner in body.node for name in inner.output} | set(body.input)
+    for name in body.output:
+        if name not in made:  # an optional output that this node does not have
+            body.node.append(onnx.helper.make_node("Constant", [], [name], value_float=0.0))
     for name, attribute in schema.attributes.items():
         if name not in node.attributes and attribute.default_value.name:
             node.attributes[name] = ir.serde.deserialize_attribute(attribute.default_value)
