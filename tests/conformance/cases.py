@@ -25,10 +25,11 @@ from onnx import TensorProto, numpy_helper
 Array = npt.NDArray[Any]
 
 _MODEL_FOLDERS = ("pytorch-converted", "pytorch-operator", "simple")
+_INTEGERS = ("INT8", "INT16", "INT32", "INT64", "INT4", "INT2")
 _PLAIN_TYPES = frozenset(
-    getattr(TensorProto, name)
-    for name in "FLOAT INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64 BOOL INT4 UINT4 INT2 UINT2".split()
+    getattr(TensorProto, name) for name in ("FLOAT", "BOOL", *_INTEGERS, *(f"U{integer}" for integer in _INTEGERS))
 )
+_REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
 
 # Inputs that settle a shape or an axis, by operator: they are constants of the compiled model.
 BOUND_INPUTS: dict[str, tuple[int, ...]] = {
@@ -59,9 +60,7 @@ BOUND_INPUTS: dict[str, tuple[int, ...]] = {
     "TopK": (1,),
     "Unsqueeze": (1,),
     "Upsample": (1,),
-    **dict.fromkeys(
-        (f"Reduce{kind}" for kind in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()), (1,)
-    ),
+    **dict.fromkeys((f"Reduce{kind}" for kind in _REDUCTIONS), (1,)),
 }
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from cases import Array, Case
 from tinycast.errors import TinycastError
+from tinycast.execute.bare import STACK_FIELD_BYTES
 from tinycast.execute.build import build_harness
 from tinycast.execute.host import run_program
 from tinycast.execute.samples import inputs_file, join_samples, split_samples
-from tinycast.execute.bare import STACK_FIELD_BYTES
-from tinycast.ir.graph import Program
 from tinycast.model import load, simplify
 from tinycast.pipeline import build, compile_model
 from tinycast.target.load import load_target

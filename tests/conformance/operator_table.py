@@ -19,7 +19,7 @@ def write_tables(cases: Sequence[Case], outcomes: Mapping[str, Outcome], folder:
     rows: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         rows[case.operator].append(case)
-    names = sorted({*rows, *IMPORTERS} - {"(models)"}) + ["(models)"]
+    names = [*sorted({*rows, *IMPORTERS} - {"(models)"}), "(models)"]
     record = {
         "passing": sorted(c.name for c in cases if outcomes[c.name].passed),
         "operators": {
@@ -49,9 +49,9 @@ def _markdown(
     lines = [
         "# Operators",
         "",
-        "Written by `make conformance` from ONNX's own test cases: each is compiled to C, built and run on the host, and",
-        "compared with the case's outputs by the case's tolerance. Inputs that settle a shape or an axis are constants of",
-        "the compiled model (column *bound*); all others are read at run time.",
+        "Written by `make conformance` from ONNX's own test cases: each is compiled to C, built and run on the host,",
+        "and compared with the case's outputs by the case's tolerance. Inputs that settle a shape or an axis are",
+        "constants of the compiled model (column *bound*); all others are read at run time.",
         "",
     ]
     for kind in (Class.PLAIN, Class.DATA_TYPE):

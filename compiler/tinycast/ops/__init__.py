@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
-from tinycast.ops import conv, conv_transpose, dense, einsum, elementwise, extrema, gather, logic, move, normalize, pool, quantize, reduce, resize, shape, softmax, unary
+from tinycast.ops import (
+    conv,
+    conv_transpose,
+    dense,
+    einsum,
+    elementwise,
+    extrema,
+    gather,
+    logic,
+    move,
+    normalize,
+    pool,
+    quantize,
+    reduce,
+    resize,
+    scatter,
+    shape,
+    softmax,
+    unary,
+)
 from tinycast.ops.node import Importer
 
-FAMILIES = (conv, conv_transpose, dense, einsum, elementwise, logic, unary, pool, reduce, extrema, normalize, softmax, shape, move, resize, gather, quantize)
+FAMILIES = (
+    conv,
+    conv_transpose,
+    dense,
+    einsum,
+    elementwise,
+    logic,
+    unary,
+    pool,
+    reduce,
+    extrema,
+    normalize,
+    softmax,
+    shape,
+    move,
+    resize,
+    gather,
+    scatter,
+    quantize,
+)
 
 IMPORTERS: dict[str, Importer] = {name: make for family in FAMILIES for name, make in family.IMPORTERS.items()}

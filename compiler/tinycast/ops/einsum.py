@@ -70,7 +70,9 @@ def _summed(node: Node, term: _Term, kept: str) -> _Term:
         return term
     letters = "".join(c for c in term.letters if c in kept)
     total = node.build.call(ReduceSum(axes), [term.value])
-    return _Term(node.build.call(Reshape(tuple(n for i, n in enumerate(term.value.shape) if i not in axes)), [total]), letters)
+    return _Term(
+        node.build.call(Reshape(tuple(n for i, n in enumerate(term.value.shape) if i not in axes)), [total]), letters
+    )
 
 
 def _multiply(node: Node, a: _Term, b: _Term, later: str) -> _Term:

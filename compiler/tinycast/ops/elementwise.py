@@ -268,7 +268,11 @@ def import_clip(node: Node) -> Value:
 
 
 IMPORTERS = {
-    **{function.value: import_binary for function in BinaryFunction if function not in (BinaryFunction.MOD, BinaryFunction.REMAINDER)},
+    **{
+        function.value: import_binary
+        for function in BinaryFunction
+        if function not in (BinaryFunction.MOD, BinaryFunction.REMAINDER)
+    },
     "Mod": import_mod,
     "Mean": import_sum,
     "PRelu": import_prelu,

@@ -135,7 +135,9 @@ class ReverseSequence(Op):
 
         def body(*i: te.Expr) -> te.Expr:
             t = i[self.time]
-            limit = te.minimum(te.cast(lengths(i[self.batch]), DType.INT32), te.const(out.shape[self.time], DType.INT32))
+            limit = te.minimum(
+                te.cast(lengths(i[self.batch]), DType.INT32), te.const(out.shape[self.time], DType.INT32)
+            )
             where = te.select(t < limit, limit - 1 - t, t)
             return x(*i[: self.time], where, *i[self.time + 1 :])
 
@@ -197,7 +199,9 @@ def import_space_to_depth(node: Node) -> Value:
 
 
 def import_reverse_sequence(node: Node) -> Value:
-    return node.build.call(ReverseSequence(node.int("time_axis", 0), node.int("batch_axis", 1)), [node.input(0), node.input(1)])
+    return node.build.call(
+        ReverseSequence(node.int("time_axis", 0), node.int("batch_axis", 1)), [node.input(0), node.input(1)]
+    )
 
 
 def import_trilu(node: Node) -> Value:
@@ -291,7 +295,9 @@ def import_shape(node: Node) -> Value:
     if node.kind == "Size":
         return node.build.constant(np.asarray(prod(x.shape), np.int64), "size")
     rank = len(x.shape)
-    return node.build.constant(np.asarray(x.shape[slice(node.int("start", 0), node.int("end", rank))], np.int64), "shape")
+    return node.build.constant(
+        np.asarray(x.shape[slice(node.int("start", 0), node.int("end", rank))], np.int64), "shape"
+    )
 
 
 IMPORTERS = {

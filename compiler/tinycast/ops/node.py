@@ -40,7 +40,7 @@ class Node:
         return self.inputs[index] if index < len(self.inputs) else None
 
     def constant(self, index: int) -> Array | None:
-        """The constant operand's array; None where it is left out. Rejects the node if it is computed at run time."""
+        """The constant operand's array; None where it is left out. Rejects a node whose operand is computed."""
         value = self.optional(index)
         if value is None:
             return None

@@ -6,12 +6,12 @@ import numpy as np
 
 from tinycast.ir.types import Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.extrema import ArgExtremum
+from tinycast.ops.logic import Logic, Where
 from tinycast.ops.node import Imported, Node
 from tinycast.ops.reduce import ReduceMean, ReduceSum
 from tinycast.ops.shape import Reshape
 from tinycast.ops.spatial import Frame, SpatialPool
-from tinycast.ops.extrema import ArgExtremum
-from tinycast.ops.logic import Logic, Where
 from tinycast.ops.unary import Unary
 
 
@@ -73,9 +73,7 @@ def import_batch_norm(node: Node) -> Imported:
     momentum = node.float("momentum", 0.9)
     channels = node.input(3).shape
     moved = [
-        a.add(
-            a.mul(node.input(i), a.number(momentum)), a.mul(a.reshape(own, *channels), a.number(1 - momentum))
-        )
+        a.add(a.mul(node.input(i), a.number(momentum)), a.mul(a.reshape(own, *channels), a.number(1 - momentum)))
         for i, own in ((3, own_mean), (4, own_variance))
     ]
     return (a.normalized(x, own_mean, own_variance, epsilon, scale, bias), *moved)

@@ -173,7 +173,7 @@ def _grids(node: Node, x: Value, axes: Sequence[int]) -> dict[int, Grid]:
     """The resized axes, from the operands scales or sizes."""
     if node.kind == "Upsample":
         scales = [float(s) for s in node.required(1)]
-        return {a: Grid(x.shape[a], int(floor(x.shape[a] * s)), s, "asymmetric") for a, s in zip(axes, scales, strict=True)}
+        return {a: Grid(x.shape[a], floor(x.shape[a] * s), s, "asymmetric") for a, s in zip(axes, scales, strict=True)}
     transform = node.text("coordinate_transformation_mode", "half_pixel")
     sizes, scales_in = node.constant(3), node.constant(2)
     lengths = [x.shape[a] for a in axes]
@@ -184,10 +184,10 @@ def _grids(node: Node, x: Value, axes: Sequence[int]) -> dict[int, Grid]:
         if policy != "stretch":
             scale = min(scales) if policy == "not_larger" else max(scales)
             scales = [scale] * len(scales)
-            wanted = [int(floor(scale * length + 0.5)) for length in lengths]
+            wanted = [floor(scale * length + 0.5) for length in lengths]
     else:
         scales = [float(s) for s in node.required(2)] if scales_in is not None else [1.0] * len(axes)
-        wanted = [int(floor(length * s)) for length, s in zip(lengths, scales, strict=True)]
+        wanted = [floor(length * s) for length, s in zip(lengths, scales, strict=True)]
     roi_in = node.constant(1) if transform == "tf_crop_and_resize" else None
     roi = [0.0] * len(axes) + [1.0] * len(axes) if roi_in is None else [float(r) for r in roi_in]
     return {

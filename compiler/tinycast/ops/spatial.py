@@ -43,7 +43,9 @@ class Frame:
         steps = [slice(None)] * 2 + [slice(None, None, s) for s in self.strides]
         return windows[(*steps, *(slice(None, None, d) for d in self.dilations))]
 
-    def read(self, x: Tensor, n: te.Expr, c: te.Expr, at: Sequence[te.Expr], tap: Sequence[te.Expr], fill: te.Expr) -> te.Expr:
+    def read(
+        self, x: Tensor, n: te.Expr, c: te.Expr, at: Sequence[te.Expr], tap: Sequence[te.Expr], fill: te.Expr
+    ) -> te.Expr:
         """The element under a tap; `fill` in the border."""
         where, checks = [], []
         for i, k, s, d, b, e, length in zip(
@@ -150,7 +152,7 @@ class SpatialPool(Op):
 
 @dataclass(frozen=True)
 class Spread(Move):
-    """`strides[a] - 1` zeros between neighbours of spatial axis a, and a border of zeros: what ConvTranspose slides over.
+    """`strides[a] - 1` zeros between neighbours of spatial axis a, and a border of zeros, for ConvTranspose.
 
     Negative borders cut elements off.
     """
@@ -173,7 +175,9 @@ class Spread(Move):
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         x = arrays[0]
-        inner = np.zeros((*x.shape[:2], *((n - 1) * s + 1 for n, s in zip(x.shape[2:], self.strides, strict=True))), x.dtype)
+        inner = np.zeros(
+            (*x.shape[:2], *((n - 1) * s + 1 for n, s in zip(x.shape[2:], self.strides, strict=True))), x.dtype
+        )
         inner[(slice(None), slice(None), *(slice(None, None, s) for s in self.strides))] = x
         for axis, (b, e) in enumerate(zip(self.begins, self.ends, strict=True), 2):
             widths = [(0, 0)] * inner.ndim

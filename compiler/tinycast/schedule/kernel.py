@@ -34,9 +34,7 @@ _HEADERS = {
     **dict.fromkeys(
         ("tc_exp", "tc_expm1", "tc_tanh", "tc_sigmoid", "tc_erf", "tc_sqrt", "TC_INFINITY", "TC_NAN"), "tc_math.h"
     ),
-    **dict.fromkeys(
-        ("tc_trunc", "tc_floor", "tc_ceil", "tc_rint", "tc_fmod", "tc_integer_power"), "tc_integral.h"
-    ),
+    **dict.fromkeys(("tc_trunc", "tc_floor", "tc_ceil", "tc_rint", "tc_fmod", "tc_integer_power"), "tc_integral.h"),
     **dict.fromkeys(
         (f"tc_{f}" for f in ("log", "log1p", "softplus", "pow", "sinh", "cosh", "asinh", "acosh", "atanh")), "tc_log.h"
     ),
