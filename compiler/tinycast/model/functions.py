@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from typing import Any
 
 import onnx
 import onnx.defs
@@ -45,7 +46,7 @@ def _body(node: ir.Node, model: ir.Model) -> onnx.FunctionProto | None:
     """The node's function body for the model's opset, its attributes' defaults filled in."""
     opset = model.opset_imports.get("", 1)
     try:
-        schema = onnx.defs.get_schema(node.op_type, opset)
+        schema: Any = onnx.defs.get_schema(node.op_type, opset)
     except onnx.defs.SchemaError:
         return None
     body = onnx.FunctionProto()
@@ -81,5 +82,5 @@ def _body(node: ir.Node, model: ir.Model) -> onnx.FunctionProto | None:
 
 def _type(value: ir.Value | None) -> bytes:
     if value is None:
-        return onnx.TypeProto().SerializeToString()
-    return ir.serde.serialize_value(value).type.SerializeToString()
+        return bytes(onnx.TypeProto().SerializeToString())
+    return bytes(ir.serde.serialize_value(value).type.SerializeToString())

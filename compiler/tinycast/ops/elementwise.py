@@ -31,7 +31,7 @@ class BinaryFunction(Enum):
 
 def _truncated(a: Array, b: Array) -> Array:
     quotient = np.floor_divide(a, b)
-    return quotient + ((quotient < 0) & (quotient * b != a))
+    return np.asarray(quotient + ((quotient < 0) & (quotient * b != a)))
 
 
 def _power(a: te.Expr, b: te.Expr) -> te.Expr:
@@ -228,7 +228,7 @@ def import_sum(node: Node) -> Value:
         total = build.call(Binary(BinaryFunction.ADD), [total, node.input(i)])
     if node.kind == "Sum" or len(node.inputs) == 1:
         return total
-    count = build.constant(np.float32(len(node.inputs)).reshape(()), "count")
+    count = build.constant(np.asarray(len(node.inputs), np.float32), "count")
     return build.call(Binary(BinaryFunction.DIV), [total, count])
 
 

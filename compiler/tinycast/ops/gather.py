@@ -62,9 +62,9 @@ class GatherElements(Op):
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         x, indices = arrays
-        places = list(np.indices(indices.shape))
+        places: list[Array] = list(np.indices(indices.shape))
         places[self.axis] = positions(indices, x.shape[self.axis])
-        return x[tuple(places)]
+        return np.asarray(x[tuple(places)])
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, indices = tensors

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
 from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.gather import positions
-from tinycast.ops.logic import Cast, Logic, Where
+from tinycast.ops.logic import Where
 from tinycast.ops.node import Node
 from tinycast.ops.shape import Move, Pad, Reshape, Slice, Transpose
 from tinycast.tvm_bridge import expr as te
@@ -92,27 +91,6 @@ class PadBy(Move):
 
 
 @dataclass(frozen=True)
-class Iota(Op):
-    """y[i] = start + i * step, without inputs: shape (count,)."""
-
-    pattern = Pattern.ELEMENTWISE
-    count: int
-    dtype: DType
-    start: float = 0
-    step: float = 1
-
-    def infer(self, inputs: Sequence[Value]) -> TensorType:
-        return TensorType((self.count,), self.dtype)
-
-    def reference(self, arrays: Sequence[Array]) -> Array:
-        return (self.start + np.arange(self.count) * self.step).astype(self.dtype.numpy)
-
-    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
-        start, step = te.const(self.start, self.dtype), te.const(self.step, self.dtype)
-        return te.compute(out.shape, lambda i: start + te.cast(i, self.dtype) * step, name="counted")
-
-
-@dataclass(frozen=True)
 class ReverseSequence(Op):
     """The first lengths[b] elements along `time` of each batch b back to front. Inputs: x, lengths."""
 
@@ -125,10 +103,10 @@ class ReverseSequence(Op):
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         x, lengths = arrays
-        places = list(np.indices(x.shape))
+        places: list[Array] = list(np.indices(x.shape))
         t, limit = places[self.time], lengths[places[self.batch]]
         places[self.time] = positions(np.where(t < limit, limit - 1 - t, t), x.shape[self.time])
-        return x[tuple(places)]
+        return np.asarray(x[tuple(places)])
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, lengths = tensors
@@ -204,44 +182,6 @@ def import_reverse_sequence(node: Node) -> Value:
     )
 
 
-def import_trilu(node: Node) -> Value:
-    """Kept where column - row >= k (upper), or <= k (lower); k may be computed at run time."""
-    x, k, build = node.input(0), node.optional(1), node.build
-    rows, columns = x.shape[-2:]
-    offsets = np.arange(columns)[None, :] - np.arange(rows)[:, None]
-    diagonal = build.constant(offsets.astype(np.int64), "diagonal")
-    bound = build.constant(np.zeros((), np.int64), "k") if k is None else k
-    if bound.shape:
-        bound = build.call(Reshape(()), [bound])
-    kept = build.call(Logic("GreaterOrEqual" if node.int("upper", 1) else "LessOrEqual"), [diagonal, bound])
-    return build.call(Where(), [kept, x, build.constant(np.zeros((), x.dtype.numpy), "zero")])
-
-
-def import_one_hot(node: Node) -> Value:
-    """values[1] where the position along the axis is the index, else values[0]."""
-    indices, values, build = node.input(0), node.input(2), node.build
-    depth = int(node.required(1).reshape(-1)[0])
-    rank = len(indices.shape) + 1
-    axis = node.int("axis", -1) % rank
-    if indices.dtype is not DType.INT64:
-        indices = build.call(Cast(DType.INT64), [indices])
-    column = build.call(Reshape((*indices.shape[:axis], 1, *indices.shape[axis:])), [indices])
-    places = np.arange(depth).reshape((depth, *(1,) * (rank - 1 - axis)))
-    here = build.call(Logic("Equal"), [column, build.constant(places.astype(np.int64), "places")])
-    below = build.call(Logic("Equal"), [column, build.constant((places - depth).astype(np.int64), "places_from_end")])
-    hot = build.call(Logic("Or"), [here, below])
-    off, on = (build.call(Reshape(()), [build.call(Slice((i,), (1,), (1,)), [values])]) for i in (0, 1))
-    return build.call(Where(), [hot, on, off])
-
-
-def import_eye_like(node: Node) -> Value:
-    rows, columns = node.input(0).shape
-    output = node.onnx.outputs[0]
-    assert output.dtype is not None
-    dtype = DType(np.dtype(output.dtype.numpy()).name)
-    return node.build.constant(np.eye(rows, columns, node.int("k", 0), dtype.numpy), "eye")
-
-
 def import_pad(node: Node) -> Value:
     """Negative pads crop first; the fill may be computed at run time."""
     x, build = node.input(0), node.build
@@ -270,50 +210,12 @@ def import_pad(node: Node) -> Value:
     return build.call(Where(), [build.constant(inside, "inside"), wide, scalar])
 
 
-def import_range(node: Node) -> Value:
-    start, limit, step = (node.required(i).reshape(-1)[0] for i in range(3))
-    count = max(0, int(np.ceil((limit - start) / step)))
-    return node.build.keep(Iota(count, node.input(0).dtype, start.item(), step.item()), [])
-
-
-def import_constant_of_shape(node: Node) -> Value:
-    value = node.onnx.attributes.get("value")
-    data = np.zeros(1, np.float32) if value is None else value.as_tensor().numpy()
-    shape = tuple(int(n) for n in node.required(0))
-    return node.build.constant(np.full(shape, data.reshape(-1)[0], data.dtype), "filled")
-
-
-def import_constant(node: Node) -> Value:
-    data = node.onnx.outputs[0].const_value
-    if data is None:
-        node.reject("its value is no plain tensor")
-    return node.build.constant(data.numpy(), "value")
-
-
-def import_shape(node: Node) -> Value:
-    x = node.input(0)
-    if node.kind == "Size":
-        return node.build.constant(np.asarray(prod(x.shape), np.int64), "size")
-    rank = len(x.shape)
-    return node.build.constant(
-        np.asarray(x.shape[slice(node.int("start", 0), node.int("end", rank))], np.int64), "shape"
-    )
-
-
 IMPORTERS = {
-    "Constant": import_constant,
-    "ConstantOfShape": import_constant_of_shape,
     "DepthToSpace": import_depth_to_space,
     "Expand": import_expand,
-    "EyeLike": import_eye_like,
-    "OneHot": import_one_hot,
     "Pad": import_pad,
-    "Range": import_range,
     "ReverseSequence": import_reverse_sequence,
-    "Shape": import_shape,
-    "Size": import_shape,
     "SpaceToDepth": import_space_to_depth,
     "Split": import_split,
     "Tile": import_tile,
-    "Trilu": import_trilu,
 }

@@ -55,7 +55,7 @@ class Node:
             self.reject(f"input {index} is missing")
         return data.reshape(-1)
 
-    def reduced_axes(self, rank: int) -> tuple[int, ...]:  # type: ignore[valid-type]
+    def reduced_axes(self, rank: int) -> tuple[_Int, ...]:
         """The axes of a Reduce operator: all where none are named, unless it says that this means none."""
         data = self.constant(1)
         named = self.ints("axes", []) if data is None else [*map(round, data.reshape(-1).tolist())]
@@ -93,10 +93,6 @@ class Node:
         """Whether operand `index` is a constant, plain or quantized."""
         value = self.input(index)
         return value.is_constant or value in self.weights
-
-    def reads(self, index: int) -> bool:
-        """Whether output `index` is there."""
-        return index < len(self.onnx.outputs) and bool(self.onnx.outputs[index].name)
 
     def reject(self, reason: str, fix: str = "") -> NoReturn:
         """Say that this node cannot be compiled; all such nodes are reported together."""

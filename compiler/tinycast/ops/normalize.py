@@ -22,7 +22,7 @@ class Arithmetic:
         self.build = node.build
 
     def number(self, value: float) -> Value:
-        return self.build.constant(np.float32(value).reshape(()), "number")
+        return self.build.constant(np.asarray(value, np.float32), "number")
 
     def binary(self, function: BinaryFunction, a: Value, b: Value) -> Value:
         return self.build.call(Binary(function), [a, b])

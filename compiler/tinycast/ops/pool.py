@@ -212,7 +212,7 @@ def import_lp_pool(node: Node) -> Value:
     x, build, p = node.input(0), node.build, node.int("p", 2)
     frame, _ = frame_of(node, node.ints("kernel_shape", []), x.shape[2:])
     powers = build.call(Unary("Abs"), [x])
-    exponent = [build.constant(np.float32(e).reshape(()), "p") for e in (p, 1 / p)]
+    exponent = [build.constant(np.asarray(e, np.float32), "p") for e in (p, 1 / p)]
     if p != 1:
         powers = build.call(Binary(BinaryFunction.POW), [powers, exponent[0]])
     total = build.call(SpatialPool(frame, False), [powers])

@@ -40,7 +40,7 @@ class Resample(Op):
         taken = np.take(x.astype(np.float64), positions, self.axis)  # (…, outputs, taps, …)
         shape = [1] * taken.ndim
         shape[self.axis : self.axis + 2] = positions.shape
-        return (taken * weights.reshape(shape)).sum(self.axis + 1).astype(x.dtype)
+        return np.asarray((taken * weights.reshape(shape)).sum(self.axis + 1), x.dtype)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, positions, weights = tensors
@@ -164,7 +164,7 @@ def import_resize(node: Node) -> Value:
     if any(mask.any() for mask in outside):
         full = [m if len(m) == n else np.zeros(n, np.bool_) for m, n in zip(outside, y.shape, strict=True)]
         mask = np.logical_or.reduce(np.meshgrid(*full, indexing="ij"))
-        fill = build.constant(np.float32(node.float("extrapolation_value", 0.0)).reshape(()), "outside")
+        fill = build.constant(np.asarray(node.float("extrapolation_value", 0.0), np.float32), "outside")
         y = build.call(Where(), [build.constant(mask, "is_outside"), fill, y])
     return y
 

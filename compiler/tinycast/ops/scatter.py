@@ -62,7 +62,7 @@ class ScatterElements(Routine):
 
     def reference_all(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         x, indices, updates = arrays
-        places = list(np.indices(indices.shape))
+        places: list[Array] = list(np.indices(indices.shape))
         places[self.axis] = positions(indices, x.shape[self.axis])
         y = x.copy()
         _apply(y, tuple(places), updates, self.reduction)

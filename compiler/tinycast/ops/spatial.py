@@ -136,7 +136,7 @@ class SpatialPool(Op):
         x = arrays[0]
         taps = tuple(range(-len(self.frame.kernel), 0))
         patches = self.frame.patches(x, self._fill(DType(x.dtype.name)))
-        return (patches.max(taps) if self.largest else patches.astype(np.float64).sum(taps)).astype(x.dtype)
+        return np.asarray(patches.max(taps) if self.largest else patches.astype(np.float64).sum(taps), x.dtype)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         fill = te.const(self._fill(out.dtype), out.dtype)
@@ -236,4 +236,4 @@ def window_counts(frame: Frame, extra: Sequence[int], spatial: Sequence[int], co
         border = [(b, e - x) for b, e, x in zip(frame.begins, frame.ends, extra, strict=True)]
         ones = np.pad(ones, [(0, 0), (0, 0), *border], constant_values=1)
         frame = Frame(frame.kernel, frame.strides, frame.dilations, (0,) * len(extra), tuple(extra))
-    return frame.patches(ones, 0).sum(tuple(range(-len(frame.kernel), 0)))
+    return np.asarray(frame.patches(ones, 0).sum(tuple(range(-len(frame.kernel), 0))))
