@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	done)
 C_FILES = $(shell git ls-files 'runtime_c/*.[ch]' 'templates/*.[ch]' 'tests/*.[ch]')
 
-.PHONY: demo test test-all lint clean packages
+.PHONY: demo test test-all conformance lint clean packages
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
@@ -21,6 +21,10 @@ test: lint packages
 
 test-all: lint packages
 	$(BIN)/pytest -n auto -m ''
+
+# ONNX's own test cases; writes docs/operators.md. Goes on where it was stopped.
+conformance: $(VENV)/dev.stamp
+	$(BIN)/python tests/conformance/run.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

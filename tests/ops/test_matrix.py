@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from host_batch import Row, batches, loaded, run_each_on_host
@@ -47,8 +50,11 @@ def reference(proto, samples):
 
 
 def test_every_operator_has_a_row() -> None:
+    """A row here, or a passing case of ONNX's own (tests/conformance)."""
     used = {node.op_type for row in ROWS for node in row.proto().graph.node}
-    assert set(IMPORTERS) - {"QuantizeLinear", "DequantizeLinear"} <= used
+    record = json.loads((Path(__file__).resolve().parents[2] / "docs" / "operators.json").read_text(encoding="utf-8"))
+    covered = {name for name, row in record["operators"].items() if row["passed"]}
+    assert set(IMPORTERS) - {"QuantizeLinear", "DequantizeLinear"} <= used | covered
 
 
 def test_names_of_rows_are_unique() -> None:
