@@ -150,7 +150,11 @@ POOL = (
         "float[1,3,7,8] x",
         'y = AveragePool<kernel_shape=[3,3], strides=[2,2], auto_pad="SAME_UPPER">(x)',
     ),
-    Row("average_pool_ceil_in_border", "float[1,2,2,4] x", "a = AveragePool<kernel_shape=[2,2], strides=[3,2], pads=[1,1,1,1], ceil_mode=1>(x) y = Relu(a)"),
+    Row(
+        "average_pool_ceil_in_border",
+        "float[1,2,2,4] x",
+        "a = AveragePool<kernel_shape=[2,2], strides=[3,2], pads=[1,1,1,1], ceil_mode=1>(x) y = Relu(a)",
+    ),
     Row("average_pool_1d", "float[1,3,17] x", "y = AveragePool<kernel_shape=[3], strides=[2], pads=[1,1]>(x)"),
     Row("average_pool_large", "float[1,2,16,16] x", "y = AveragePool<kernel_shape=[16,15]>(x)"),
     Row("global_average_pool", "float[1,7,6,5] x", "y = GlobalAveragePool(x)"),
@@ -338,4 +342,9 @@ GRAPH = (
     Row("flatten_concat", "float[1,3,4,4] x, float[1,2] z", "a = Conv(x, w) f = Flatten(a) c = Concat<axis=1>(f, z) y = Gemm(c, v)", {"w": (4, 3, 3, 3), "v": (18, 3)}),
 )  # fmt: skip
 
-ROWS: tuple[Row, ...] = (*CONV, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *GRAPH)
+LOGIC = (
+    Row("einsum", "float[2,3] x, float[3,4] z", 'y = Einsum<equation="ij,jk->ik">(x, z)'),
+    Row("truth", "float[2,3] x", "a = Cast<to=9>(x) b = IsNaN(x) c = Xor(a, b) y = CastLike(c, x)"),
+)
+
+ROWS: tuple[Row, ...] = (*LOGIC, *CONV, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *GRAPH)

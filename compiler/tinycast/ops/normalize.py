@@ -111,14 +111,6 @@ def import_lp_norm(node: Node) -> Value:
     return a.div(x, node.build.call(Where(), [is_zero, a.number(1.0), norm]))
 
 
-def import_global_lp_pool(node: Node) -> Value:
-    x, a = node.input(0), Arithmetic(node)
-    p = node.int("p", 2)
-    powers = a.binary(BinaryFunction.POW, a.unary("Abs", x), a.number(p))
-    total = node.build.call(ReduceSum(tuple(range(2, len(x.shape)))), [powers])
-    return a.binary(BinaryFunction.POW, total, a.number(1 / p))
-
-
 def import_hardmax(node: Node) -> Value:
     """1 where the first largest element along the axis is, else 0."""
     x, a = node.input(0), Arithmetic(node)
@@ -131,7 +123,6 @@ def import_hardmax(node: Node) -> Value:
 
 IMPORTERS = {
     "BatchNormalization": import_batch_norm,
-    "GlobalLpPool": import_global_lp_pool,
     "Hardmax": import_hardmax,
     "InstanceNormalization": import_instance_norm,
     "LRN": import_lrn,
