@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	done)
 C_FILES = $(shell git ls-files 'runtime_c/*.[ch]' 'templates/*.[ch]' 'tests/*.[ch]')
 
-.PHONY: demo test test-all conformance lint clean packages
+.PHONY: demo test test-all conformance lint clean packages bench-mcu bench-web
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
@@ -25,6 +25,13 @@ test-all: lint packages
 # ONNX's own test cases; writes docs/operators.md. Goes on where it was stopped.
 conformance: $(VENV)/dev.stamp
 	$(BIN)/python tests/conformance/run.py
+
+# Instructions, memory and estimated cycles on emulated cores; needs the measuring models in ../shared.
+bench-mcu: $(VENV)/dev.stamp packages
+	$(BIN)/python benchmarks/mcu.py
+
+bench-web: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/web.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

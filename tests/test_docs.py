@@ -17,7 +17,7 @@ import pytest
 from conftest import ROOT
 from tinycast.execute.qemu import QemuDriver
 from tinycast.ir.graph import Pattern
-from tinycast.target.load import load_target
+from tinycast.target.load import all_targets, load_target
 from tinycast.target.types import Target
 
 DOCS = ROOT / "docs"
@@ -84,7 +84,7 @@ def test_the_new_operator_works(copy: Path) -> None:
     replace_once(
         operator.parents[1] / "compress" / "quantize" / "scheme.py", r"_UNARY = _CLAMPS \| \{\n", '    "Shrink",\n'
     )
-    replace_once(copy / "tests" / "ops" / "matrix.py", r"POOL = \(\n", f"    {row}")
+    replace_once(copy / "tests" / "ops" / "matrix.py", r"POOL = \(\n", f"    {row.strip()},\n")
     assert run([sys.executable, "-c", SHRINK], copy).split() == ["Quantize", "Table", "Dequantize"]
     listed = json.loads(run([sys.executable, "-m", "tinycast.cli.main", "ops", "--json"], copy))["operators"]
     assert {"name": "Shrink", "family": "shrink"} in listed
@@ -109,6 +109,12 @@ def test_every_field_of_a_target_is_explained() -> None:
         name for row in re.findall(r"^\| (`.*?) \|", text(TARGET), re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     }
     assert explained == {field.name for field in fields(Target)}
+
+
+def test_every_micro_kernel_is_explained() -> None:
+    used = {name for target in all_targets() for name in target.micro_kernels}
+    assert used
+    assert not [name for name in used if f'`"{name}"`' not in text(TARGET)]
 
 
 def test_every_pattern_is_explained() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -19,7 +20,8 @@ WHERE = "import tinycast, tinycast.resources as r; print(tinycast.__file__); pri
 
 def run(command: list[str], folder: Path) -> str:
     """Run in `folder` and return the standard output; fails the test on a status other than 0."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout
 

@@ -1,7 +1,7 @@
 #ifndef TC_INTEGRAL_H
 #define TC_INTEGRAL_H
 
-#include <stdint.h>
+#include "tc_math.h"
 
 /* Rounding to whole numbers, remainders and integer powers. */
 
@@ -13,33 +13,12 @@ static inline int tc_is_whole(float x)
 
 static inline float tc_trunc(float x)
 {
-    return tc_is_whole(x) ? x : (float)(int32_t)x;
-}
-
-static inline float tc_floor(float x)
-{
-    float y = tc_trunc(x);
-    return y > x ? y - 1.0f : y;
+    return tc_is_whole(x) ? x : tc_copy_sign((float)(int32_t)x, x);
 }
 
 static inline float tc_ceil(float x)
 {
-    float y = tc_trunc(x);
-    return y < x ? y + 1.0f : y;
-}
-
-/* To the nearest whole number, halves to the even one. */
-static inline float tc_rint(float x)
-{
-    float y = tc_floor(x);
-    float rest = x - y;
-    if (tc_is_whole(x)) {
-        return x;
-    }
-    if (rest > 0.5f || (!(rest < 0.5f) && ((int32_t)y & 1) != 0)) {
-        y += 1.0f;
-    }
-    return y;
+    return -tc_floor(-x);
 }
 
 /* a - b * trunc(a / b), exactly: by long division. */

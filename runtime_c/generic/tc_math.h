@@ -1,6 +1,7 @@
 #ifndef TC_MATH_H
 #define TC_MATH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -26,6 +27,12 @@ static inline uint32_t tc_to_bits(float value)
 static inline float tc_copy_sign(float magnitude, float sign)
 {
     return tc_from_bits((tc_to_bits(magnitude) & 0x7fffffffU) | (tc_to_bits(sign) & 0x80000000U));
+}
+
+/* A function, since a compiler of expressions takes x != x for false. */
+static inline bool tc_is_nan(float x)
+{
+    return x != x;
 }
 
 /* e^x - 1 for |x| <= ln(2) / 2: the Taylor series up to x^8, Horner's rule. */
@@ -76,6 +83,76 @@ static inline float tc_expm1(float x)
         return tc_copy_sign(tc_expm1_near_zero(x), x);
     }
     return tc_exp(x) - 1.0f;
+}
+
+/* 2 artanh(s) = ln((1 + s) / (1 - s)) for |s| <= 0.18: the series up to s^9. */
+static inline float tc_log_series(float s)
+{
+    float square = s * s;
+    float sum = 1.0f / 9.0f;
+    sum = sum * square + 1.0f / 7.0f;
+    sum = sum * square + 0.2f;
+    sum = sum * square + 1.0f / 3.0f;
+    return 2.0f * s * square * sum + 2.0f * s;
+}
+
+static inline float tc_log(float x)
+{
+    int32_t n = -127;
+    uint32_t bits;
+    float m;
+    if (!(x > 0.0f)) {
+        return x == 0.0f ? -TC_INFINITY : (x - x) / (x - x);
+    }
+    if (x > 3.4028234e38f) {
+        return x;
+    }
+    if (x < 1.2e-38f) { /* subnormal */
+        x *= 16777216.0f;
+        n -= 24;
+    }
+    bits = tc_to_bits(x);
+    n += (int32_t)(bits >> 23);
+    m = tc_from_bits((bits & 0x007fffffU) | 0x3f800000U); /* x = m 2^n */
+    if (m > 1.41421356f) {
+        m *= 0.5f;
+        ++n;
+    }
+    m = tc_log_series((m - 1.0f) / (m + 1.0f));
+    return (float)n * 0.693359375f + ((float)n * -2.12194440e-4f + m);
+}
+
+/* ln(1 + x) */
+static inline float tc_log1p(float x)
+{
+    return x > -0.29f && x < 0.41f ? tc_copy_sign(tc_log_series(x / (2.0f + x)), x) : tc_log(1.0f + x);
+}
+
+/* ln(1 + e^x) */
+static inline float tc_softplus(float x)
+{
+    return (x > 0.0f ? x : 0.0f) + tc_log1p(tc_exp(x > 0.0f ? -x : x));
+}
+
+static inline float tc_floor(float x)
+{
+    float whole;
+    if (!(x > -8388608.0f && x < 8388608.0f)) {
+        return x; /* there are no fractions beyond 2^23 */
+    }
+    whole = (float)(int32_t)x;
+    return tc_copy_sign(whole > x ? whole - 1.0f : whole, x);
+}
+
+/* To the nearest integer, ties to even. */
+static inline float tc_rint(float x)
+{
+    float below = tc_floor(x);
+    float rest = x - below;
+    if (rest > 0.5f || (rest == 0.5f && tc_floor(below * 0.5f) * 2.0f != below)) {
+        below += 1.0f;
+    }
+    return tc_copy_sign(below, x);
 }
 
 static inline float tc_sigmoid(float x)

@@ -3,7 +3,9 @@
  * Arguments: markers=FILE,out=FILE. FILE has a line "HEX-ADDRESS ID" a marker: ID -1 starts counting, -2 stops,
  * 0 and up begin a layer. When QEMU exits, `out` gets "ID COUNT" of the last pass for each marker passed: the
  * instructions executed since the start when it was reached. Counting is exact: a block adds its length as it is
- * entered, and a marker within takes off what is still to come.
+ * entered, and a marker within takes off what is still to come. Then a line "HEX-START HEX-END COUNT TAKEN" a block
+ * entered between the first and the last marker: how often it was, and how often it was left for another place than
+ * its end (a block in which counting begins or ends is counted whole or not at all).
  *
  * No header: distributions ship none, and these few functions are the same since QEMU 4.2. */
 #include <inttypes.h>
@@ -28,7 +30,9 @@ void qemu_plugin_register_vcpu_insn_exec_cb(struct instruction *insn, executed c
 void qemu_plugin_register_atexit_cb(plugin_id id, at_exit callback, void *data);
 size_t qemu_plugin_tb_n_insns(const struct block *block);
 struct instruction *qemu_plugin_tb_get_insn(const struct block *block, size_t index);
+uint64_t qemu_plugin_tb_vaddr(const struct block *block);
 uint64_t qemu_plugin_insn_vaddr(const struct instruction *insn);
+size_t qemu_plugin_insn_size(const struct instruction *insn);
 
 EXPORT int qemu_plugin_version = TC_PLUGIN_VERSION;
 EXPORT int qemu_plugin_install(plugin_id id, const void *information, int count, char **arguments);
@@ -48,7 +52,20 @@ struct place {
     uint64_t remaining;
 };
 
+/* Instructions that run one after the other. */
+struct run {
+    uint64_t start;
+    uint64_t end;
+    uint64_t length; /* instructions */
+    uint64_t count;
+    uint64_t taken;
+    struct run *next;
+};
+
 static struct marker *markers;
+static struct run *runs;
+static struct run *last_run;
+static int is_counting;
 static size_t marker_count;
 static FILE *output;
 static uint64_t total;
@@ -65,8 +82,16 @@ static void *checked(void *memory)
 
 static void on_block(unsigned int cpu, void *data)
 {
+    struct run *const run = data;
     (void)cpu;
-    total += (uintptr_t)data;
+    total += run->length;
+    if (is_counting) {
+        run->count++;
+        if (last_run != NULL && last_run->end != run->start) {
+            last_run->taken++;
+        }
+        last_run = run;
+    }
 }
 
 static void on_marker(unsigned int cpu, void *data)
@@ -79,6 +104,14 @@ static void on_marker(unsigned int cpu, void *data)
         for (size_t i = 0; i < marker_count; i++) {
             markers[i].passed = 0;
         }
+        for (struct run *run = runs; run != NULL; run = run->next) {
+            run->count = 0;
+            run->taken = 0;
+        }
+        last_run = NULL;
+        is_counting = 1;
+    } else if (place->marker->id == MARKER_END) {
+        is_counting = 0;
     }
     place->marker->count = now - start;
     place->marker->passed = 1;
@@ -87,10 +120,17 @@ static void on_marker(unsigned int cpu, void *data)
 static void on_translated(plugin_id id, struct block *block)
 {
     const size_t length = qemu_plugin_tb_n_insns(block);
+    struct run *const run = checked(calloc(1, sizeof *run));
     (void)id;
-    qemu_plugin_register_vcpu_tb_exec_cb(block, on_block, NO_REGISTERS, (void *)(uintptr_t)length);
+    run->start = qemu_plugin_tb_vaddr(block);
+    run->end = run->start;
+    run->length = length;
+    run->next = runs;
+    runs = run;
+    qemu_plugin_register_vcpu_tb_exec_cb(block, on_block, NO_REGISTERS, run);
     for (size_t index = 0; index < length; index++) {
         struct instruction *const insn = qemu_plugin_tb_get_insn(block, index);
+        run->end += qemu_plugin_insn_size(insn);
         const uint64_t address = qemu_plugin_insn_vaddr(insn);
         for (size_t i = 0; i < marker_count; i++) {
             if (markers[i].address == address) {
@@ -110,6 +150,12 @@ static void on_exit_write(plugin_id id, void *data)
     for (size_t i = 0; i < marker_count; i++) {
         if (markers[i].passed) {
             fprintf(output, "%ld %" PRIu64 "\n", markers[i].id, markers[i].count);
+        }
+    }
+    for (const struct run *run = runs; run != NULL; run = run->next) {
+        if (run->count != 0) {
+            fprintf(output, "%" PRIx64 " %" PRIx64 " %" PRIu64 " %" PRIu64 "\n", run->start, run->end, run->count,
+                    run->taken);
         }
     }
     fclose(output);

@@ -12,10 +12,13 @@ import argparse
 import hashlib
 import json
 import multiprocessing
+import os
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -27,7 +30,7 @@ from operator_table import write_tables
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "conformance"
 _SOURCES = ("compiler/tinycast", "runtime_c", "templates", "targets", "tests/conformance")
-_STUCK_SECONDS = 180
+_LIMIT_SECONDS = 90
 
 
 def main() -> int:
@@ -100,6 +103,15 @@ def run_all(cases: Sequence[Case], jobs: int) -> dict[str, Outcome]:
         else:
             pending.append(case)
     workers = [_Worker(cases) for _ in range(min(jobs, len(pending)))]
+    try:
+        _work_off(pending, workers, outcomes, folder)
+    finally:
+        for worker in workers:
+            worker.stop()
+    return outcomes
+
+
+def _work_off(pending: list[Case], workers: list[_Worker], outcomes: dict[str, Outcome], folder: Path) -> None:
     done = 0
     while pending or any(w.case is not None for w in workers):
         for worker in workers:
@@ -116,9 +128,6 @@ def run_all(cases: Sequence[Case], jobs: int) -> dict[str, Outcome]:
             done += 1
             if sys.stderr.isatty() or done % 100 == 0:
                 print(f"{done} done, {len(pending)} to go", file=sys.stderr)
-    for worker in workers:
-        worker.stop()
-    return outcomes
 
 
 class _Worker:
@@ -152,23 +161,28 @@ class _Worker:
                 outcome = self.pipe.recv()
         except EOFError:
             outcome = Outcome(False, "bug: the compiler crashed")
-        if outcome is None and time.monotonic() - self._since > _STUCK_SECONDS:
-            outcome = Outcome(False, f"bug: not done after {_STUCK_SECONDS} s")
+        if outcome is None and time.monotonic() - self._since > _LIMIT_SECONDS:
+            outcome = Outcome(False, f"time-out: not done after {_LIMIT_SECONDS} s")
         if outcome is None:
             return None
-        if outcome.reason.startswith(("bug: the compiler crashed", "bug: not done")):
+        if outcome.reason.startswith(("bug: the compiler crashed", "time-out")):
             self.stop()
             self._begin()
         self.case = None
         return case, outcome
 
     def stop(self) -> None:
+        """End the process and what it started: a C compiler, the compiled model."""
+        assert self._process.pid is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join()
         self.pipe.close()
 
 
 def _serve(pipe: Connection, cases: dict[str, Case]) -> None:
+    os.setpgid(0, 0)
     while True:
         pipe.send(check(cases[pipe.recv()]))
 

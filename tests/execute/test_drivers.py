@@ -92,7 +92,9 @@ def test_unicorn_counts_what_qemu_counts(target: Target, compiler: str) -> None:
     assert first.instructions is not None
     assert first.instructions > 8000
     np.testing.assert_array_equal(first.outputs["y:0"], second.outputs["y:0"])
-    assert replace(first, outputs={}) == replace(second, outputs={})
+    # Emulators cut code into other blocks, at whose ends the estimate is less exact.
+    assert (first.cycles_estimate or 0) == pytest.approx(second.cycles_estimate or 0, rel=0.05)
+    assert replace(first, outputs={}, cycles_estimate=0) == replace(second, outputs={}, cycles_estimate=0)
 
 
 def test_sizes_follow_data() -> None:

@@ -52,6 +52,17 @@ NETS = (
         {"w1": (24, 3, 3, 3), "b1": (24,), "w2": (16, 24, 3, 3), "n": ints(1, 256), "w3": (256, 10), "b3": (10,)}),
 )  # fmt: skip
 
+# Operators that have no integer form, or that the tools leave in float, between others.
+MIXED = (
+    Row("mixed_net", "float[1,3,8,8] x", """
+        a = Conv<pads=[1,1,1,1]>(x, w1, b1) b = Softplus(a) c = Conv<group=4>(b, w2) d = Tanh(c) e = Add(d, k)
+        f = Flatten(e) h = Max(f, m) y = Gemm(h, w3, b3)""",
+        {"w1": (4, 3, 3, 3), "b1": (4,), "w2": (4, 1, 3, 3), "k": (1, 4, 1, 1), "w3": (144, 3), "b3": (3,), "m": (144,)}),
+    Row("mixed_audio_net", "float[1,3,20] x", """
+        a = Conv<pads=[1,1]>(x, w1) b = Exp(a) c = Add(b, a) d = Conv(c, w2) e = LogSoftmax<axis=1>(d) y = Flatten(e)""",
+        {"w1": (4, 3, 3), "w2": (5, 4, 2)}),
+)  # fmt: skip
+
 SAMPLES = 6
 
 

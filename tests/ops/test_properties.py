@@ -100,7 +100,7 @@ COMMON = settings(
 )
 
 
-def check(rows: list[Row]) -> None:
+def check_layers(rows: list[Row]) -> None:
     named = {f"r{i}": replace(row, name=f"r{i}") for i, row in enumerate(rows)}
     models = {name: loaded(row.proto()) for name, row in named.items()}
     programs = {name: program_of(model) for name, model in models.items()}
@@ -122,11 +122,11 @@ def check(rows: list[Row]) -> None:
 @settings(COMMON, max_examples=3)
 @given(LAYER_BATCHES)
 def test_random_int8_layers(rows: list[Row]) -> None:
-    check(rows)
+    check_layers(rows)
 
 
 @pytest.mark.slow
 @settings(COMMON, max_examples=40)
 @given(LAYER_BATCHES)
 def test_many_random_int8_layers(rows: list[Row]) -> None:
-    check(rows)
+    check_layers(rows)

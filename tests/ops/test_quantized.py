@@ -7,7 +7,7 @@ import onnx_ir
 import pytest
 from host_batch import Array, Row, program_of, run_each_on_host
 from layerwise import layer_differences
-from quantized_nets import METHODS, NETS
+from quantized_nets import METHODS, MIXED, NETS
 from tinycast.ir.graph import Program, interpret
 from tinycast.ir.types import DType
 
@@ -27,6 +27,22 @@ def test_quantized_nets(method: str) -> None:
                 wrong.append(f"{name}: host and reference differ in {port}")
     for row in NETS:
         wrong += layers_off(row, models[row.name], programs[row.name])
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("method", ["qdq_int8", "qoperator_uint8", "tinycast_int8"])
+def test_integers_and_floats_in_one_graph(method: str) -> None:
+    models = {row.name: METHODS[method](row) for row in MIXED}
+    programs = {name: program_of(model) for name, model in models.items()}
+    samples = {name: samples_of(program) for name, program in programs.items()}
+    results, wrong = run_each_on_host(models, samples)
+    for name, program in programs.items():
+        assert program.notes  # the report says what runs in float
+        for port, expected in reference(program, models[name], samples[name]).items():
+            steps = np.abs(results[name][port].reshape(expected.shape).astype(np.float64) - expected).max()
+            # A float on a rounding boundary may land on either side of it.
+            if steps > (1 if expected.dtype.kind in "iu" else 1e-5 * np.abs(expected).max()):
+                wrong.append(f"{name}: {port} differs by {steps:g}")
     assert not wrong, "\n".join(wrong)
 
 

@@ -25,6 +25,10 @@ def _sigmoid(x: Float64) -> Float64:
         return 1.0 / (1.0 + np.exp(-x))
 
 
+def _softplus(x: Float64) -> Float64:
+    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+
+
 # name, reference, largest error in ulp, grid
 FUNCTIONS: dict[str, tuple[Callable[[Float64], Float64], float, tuple[float, float]]] = {
     "exp": (np.exp, 2, (-110, 90)),
@@ -33,6 +37,11 @@ FUNCTIONS: dict[str, tuple[Callable[[Float64], Float64], float, tuple[float, flo
     "sigmoid": (_sigmoid, 4, (-100, 100)),
     "sqrt": (np.sqrt, 1, (0, 1e6)),
     "erf": (_erf, 4, (-5, 5)),
+    "log": (np.log, 2, (0, 3e38)),
+    "log1p": (np.log1p, 4, (-0.999, 1e6)),
+    "softplus": (_softplus, 4, (-100, 100)),
+    "floor": (np.floor, 0, (-1e9, 1e9)),
+    "rint": (np.rint, 0, (-1e9, 1e9)),
 }
 
 
@@ -74,7 +83,7 @@ def test_error_in_ulp(library: ctypes.CDLL, name: str) -> None:
     function, limit, bounds = FUNCTIONS[name]
     x = grid(*bounds)
     got = call(library, name, x).astype(np.float64)
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
         exact = function(x.astype(np.float64))
         rounded = exact.astype(np.float32)
     kept = np.isfinite(rounded)
@@ -109,6 +118,6 @@ def test_the_folder_has_no_other_float_functions() -> None:
     public = {
         line.split("(")[0].split()[-1] for line in text.splitlines() if line.startswith("static inline float tc_")
     }
-    assert public - {"tc_from_bits", "tc_copy_sign", "tc_expm1_near_zero", "tc_reduce_exp"} == {
+    assert public - {"tc_from_bits", "tc_copy_sign", "tc_expm1_near_zero", "tc_reduce_exp", "tc_log_series"} == {
         f"tc_{name}" for name in FUNCTIONS
     }

@@ -38,8 +38,9 @@ def command(
 ) -> None:
     """Compile MODEL for a target, run one inference, and show what it takes, by layer.
 
-    Instructions are counted by the emulator; RAM is arena, data and measured stack; flash is that of a linked program
-    that does nothing else. What a target has no counter for is null (-).
+    Instructions are counted by the emulator; cycles are estimated from them for memory without wait states; RAM is
+    arena, data and measured stack; flash is that of a linked program that does nothing else. What a target has no
+    counter for is null (-).
     """
     driver = driver_for(load_target(target), driver_name)
     with output.progress() as tell:
@@ -60,7 +61,7 @@ def command(
         "target": target,
         "driver": driver.name,
         "instructions": measured.instructions,
-        "cycles_estimate": None,
+        "cycles_estimate": measured.cycles_estimate,
         "arena_bytes": manifest["arena_bytes"],
         "stack_bytes": stack_bytes,
         "ram_bytes": ram_bytes,

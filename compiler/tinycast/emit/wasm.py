@@ -39,6 +39,7 @@ _TYPED_ARRAYS = {
     DType.INT32: "Int32Array",
     DType.UINT32: "Uint32Array",
     DType.INT64: "BigInt64Array",
+    DType.UINT64: "BigUint64Array",
     DType.BOOL: "Uint8Array",
 }
 

@@ -14,7 +14,12 @@ STACK_FIELD_BYTES = 4  # what the harness writes after the outputs
 
 
 def counts_to_measurement(
-    manifest: Mapping[str, Any], raw: bytes, sample_count: int, counts: Mapping[int, int], sizes: FirmwareSizes
+    manifest: Mapping[str, Any],
+    raw: bytes,
+    sample_count: int,
+    counts: Mapping[int, int],
+    sizes: FirmwareSizes,
+    cycles_estimate: int | None,
 ) -> Measurement:
     """Turn the harness's output file and the instructions counted up to each marker into a measurement.
 
@@ -32,4 +37,5 @@ def counts_to_measurement(
         layer_instructions=layers,
         stack_bytes=int.from_bytes(raw[-STACK_FIELD_BYTES:], "little"),
         sizes=sizes,
+        cycles_estimate=cycles_estimate,
     )

@@ -16,6 +16,7 @@ from typing import Any
 from tinycast.errors import InternalError, ToolMissingError
 from tinycast.execute.bare import counts_to_measurement
 from tinycast.execute.build import build_bare, measure_firmware
+from tinycast.execute.cycles import Run, estimate_cycles
 from tinycast.execute.elf import read_elf
 from tinycast.execute.host import run_program
 from tinycast.execute.samples import inputs_file, split_samples
@@ -62,7 +63,8 @@ class QemuDriver:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             program = build_bare(files, manifest, self.target, compiler, folder, profile=profile)
-            markers = read_elf(program).markers()
+            elf = read_elf(program)
+            markers = elf.markers()
             lines = "".join(f"{address:x} {identifier}\n" for address, identifier in markers)
             (folder / "markers.txt").write_text(lines, encoding="ascii")
             (folder / "inputs.bin").write_bytes(inputs_file(samples))
@@ -73,15 +75,22 @@ class QemuDriver:
                 *("-kernel", program.name),
             ]
             run_program(command, folder, self.timeout_seconds)
-            counts = [line.split() for line in (folder / "counts.txt").read_text(encoding="ascii").splitlines()]
+            lists = [line.split() for line in (folder / "counts.txt").read_text(encoding="ascii").splitlines()]
             raw = (folder / "outputs.bin").read_bytes()
         return counts_to_measurement(
             manifest,
             raw,
             len(samples),
-            {int(identifier): int(count) for identifier, count in counts},
+            {int(fields[0]): int(fields[1]) for fields in lists if len(fields) == 2},
             measure_firmware(files, manifest, self.target, compiler),
+            estimate_cycles(elf, self.target, _runs(lists)),
         )
+
+
+def _runs(lists: list[list[str]]) -> list[Run]:
+    """The blocks in the plugin's output."""
+    blocks = [fields for fields in lists if len(fields) == 4]
+    return [Run(int(start, 16), int(end, 16), int(count), int(taken)) for start, end, count, taken in blocks]
 
 
 @cache

@@ -38,7 +38,7 @@ class Measurement:
 
     `instructions` is exact, for the last sample: from just before the call of `<name>_run` to its return.
     `layer_instructions` splits it by the manifest's layers (with `profile` only). `stack_bytes` is what
-    `<name>_run` and all below it used.
+    `<name>_run` and all below it used. `cycles_estimate` is for the last sample too: see cycles.py.
     """
 
     outputs: Mapping[str, Array]
@@ -46,6 +46,7 @@ class Measurement:
     layer_instructions: tuple[int, ...] | None = None
     stack_bytes: int | None = None
     sizes: FirmwareSizes | None = None
+    cycles_estimate: int | None = None
 
 
 class Driver(Protocol):

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import struct
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any
 from tinycast.errors import ToolMissingError
 from tinycast.execute.bare import counts_to_measurement
 from tinycast.execute.build import build_bare, measure_firmware
-from tinycast.execute.elf import MARKER_BEGIN, Elf, read_elf
+from tinycast.execute.cycles import Run, estimate_cycles
+from tinycast.execute.elf import MARKER_BEGIN, MARKER_END, Elf, read_elf
 from tinycast.execute.elf_check import count_thumb_instructions
 from tinycast.execute.samples import inputs_file, split_samples
 from tinycast.execute.types import ExecutionError, Measurement
@@ -62,7 +64,8 @@ class UnicornDriver:
         feed = inputs_file(samples)
         raw = machine.run(feed, len(feed) - sum(len(part) for part in samples[-1]))
         sizes = measure_firmware(files, manifest, self.target, compiler)
-        return counts_to_measurement(manifest, raw, len(samples), machine.counts, sizes)
+        cycles = estimate_cycles(machine.elf, self.target, machine.runs())
+        return counts_to_measurement(manifest, raw, len(samples), machine.counts, sizes, cycles)
 
 
 @dataclass
@@ -76,6 +79,10 @@ class _Machine:
     _total: int = 0
     _block: tuple[int, int] = (0, 0)  # address and bytes of the block running
     _lengths: dict[tuple[int, int], int] = field(default_factory=dict)
+    # How often each block was entered, and how often it was left for another place than its end.
+    _entered: Counter[tuple[int, int]] = field(default_factory=Counter)
+    _taken: Counter[tuple[int, int]] = field(default_factory=Counter)
+    _is_measuring: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -164,6 +171,10 @@ class _Machine:
         self._core.ctl_flush_tb()
 
     def _on_block(self, _core: Any, address: int, size: int, _data: Any) -> None:
+        if self._is_measuring:
+            self._entered[address, size] += 1
+            if sum(self._block) != address:
+                self._taken[self._block] += 1
         self._block = address, size
         self._total += self._length(address, size)
 
@@ -174,7 +185,14 @@ class _Machine:
             self._total -= now
             now = 0
             self.counts.clear()
+            self._entered.clear()
+            self._taken.clear()
+        self._is_measuring = identifier != MARKER_END
         self.counts[identifier] = now
+
+    def runs(self) -> list[Run]:
+        """The blocks of what was counted."""
+        return [Run(start, start + size, n, self._taken[start, size]) for (start, size), n in self._entered.items()]
 
     def _length(self, address: int, size: int) -> int:
         key = address, size

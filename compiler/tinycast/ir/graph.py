@@ -39,13 +39,16 @@ class Tile:
     """The register tile of a kernel: `positions` times `channels` accumulators at once.
 
     With `lanes` a micro-kernel computes it, from groups of that many int8 operands; a convolution then
-    sees its input, which has `input_channels`, as flat rows (N, H, W * C).
+    sees its input, which has `input_channels`, as flat rows (N, H, W * C), and widens windows of it to `wide`.
+    `vector`: the channels lie across a vector.
     """
 
     positions: int = 1
     channels: int = 1
     lanes: int = 0
     input_channels: int = 0
+    wide: DType = DType.INT16
+    vector: bool = False
 
 
 @dataclass(frozen=True)
@@ -309,7 +312,8 @@ def interpret(program: Program, inputs: Sequence[Array]) -> dict[Value, Array]:
     known: dict[Value, Array] = dict(zip(program.inputs, inputs, strict=True))
     for call in program.calls:
         arrays = [known[v] if v.data is None else v.data for v in call.inputs]
-        results = call.op.reference_all(arrays) if isinstance(call.op, Routine) else (call.op.reference(arrays),)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # infinities and NaNs are results, too
+            results = call.op.reference_all(arrays) if isinstance(call.op, Routine) else (call.op.reference(arrays),)
         for value, result in zip(call.outputs, results, strict=True):
             if result.shape != value.shape or result.dtype.name != value.dtype.value:
                 raise InternalError(

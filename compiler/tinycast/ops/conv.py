@@ -12,6 +12,7 @@ from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.dot import Runs, dot_convolution, pack_weights
 from tinycast.ops.node import Node
 from tinycast.ops.requantize import add_requantize
+from tinycast.ops.rows import VectorRows, pack_depthwise, vector_sums
 from tinycast.ops.shape import Reshape, Transpose
 from tinycast.ops.spatial import SpatialConv, frame_of
 from tinycast.ops.sums import chunked_sum
@@ -70,6 +71,8 @@ class Conv2D(Op):
         if index != 1:
             return data
         if self.depthwise:
+            if tile.vector:
+                return pack_depthwise(data[..., 0], tile)
             return np.ascontiguousarray(data[..., 0].transpose(1, 2, 0))
         if tile.lanes:
             return pack_weights(data, tile)
@@ -79,13 +82,19 @@ class Conv2D(Op):
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, weight, bias = tensors
-        if tile.lanes:
+        if tile.vector:
+            acc = self._vector_sums(x, weight, out, tile)
+        elif tile.lanes:
             runs = Runs(self.window, tile.input_channels, out.shape[2], tile, len(x.shape) == 4)
             acc = dot_convolution(runs.rows(x, self.pad_value), weight, runs, out.shape[1])
+        if tile.lanes:
             p, c = tile.positions, tile.channels
-            return te.compute(
-                out.shape, lambda b, h, w, o: acc[h, w // p, o // c, w % p, o % c] + bias[o], name="biased"
-            )
+
+            def biased(b: te.Expr, h: te.Expr, w: te.Expr, o: te.Expr) -> te.Expr:
+                channel = (o % c,) if len(acc.shape) == 5 else ()
+                return acc(h, w // p, o // c, w % p, *channel) + bias[o]
+
+            return te.compute(out.shape, biased, name="biased")
         kh_size, kw_size = self.window.kernel
         padded = self.window.padded(x, self.pad_value, te.dtype_of(x))
         per_group_out = out.shape[3] // self.group
@@ -104,6 +113,20 @@ class Conv2D(Op):
         reduced = (kh_size, kw_size) if self.depthwise else (kh_size, kw_size, channels)
         acc = chunked_sum(out, reduced, product)
         return te.compute(out.shape, lambda b, h, w, o: acc[b, h, w, o] + bias[o], name="biased")
+
+    def _vector_sums(self, x: Tensor, weight: Tensor, out: TensorType, tile: Tile) -> Tensor:
+        channels = tile.input_channels
+        layer = VectorRows(self.window, channels, out.shape[2], tile, self.depthwise)
+        height = int(x.shape[1])
+        if len(x.shape) == 4:  # computed in the same kernel, in another order
+            rows = layer.copy(
+                lambda h, f: x[0, h, f // channels, f % channels], height, int(x.shape[2]), self.pad_value
+            )
+        elif tile.lanes == 1 and not layer.needs_copy(int(x.shape[2]) // channels):
+            rows = x
+        else:
+            rows = layer.copy(lambda h, f: x[0, h, f], height, int(x.shape[2]) // channels, self.pad_value)
+        return vector_sums(rows, weight, layer, out.shape[1])
 
     def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
         return int(np.prod(out.shape)) * int(np.prod(inputs[1].shape[1:]))

@@ -15,9 +15,11 @@ from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.node import Node
 from tinycast.ops.product import product, swapped
 from tinycast.ops.requantize import add_requantize
+from tinycast.ops.rows import VectorRows, vector_sums
 from tinycast.ops.shape import Reshape, Transpose
 from tinycast.ops.sums import chunked_sum
 from tinycast.ops.weights import integer_weights
+from tinycast.ops.window import Window
 from tinycast.tvm_bridge import expr as te
 
 
@@ -48,6 +50,8 @@ class FullyConnected(Op):
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, weight, bias = tensors
+        if tile.vector:
+            return self._vector_product(x, weight, bias, out, tile)
         if tile.lanes:
             sums = dot_product(x, weight, out.shape[0], tile)
             c = tile.channels
@@ -59,6 +63,15 @@ class FullyConnected(Op):
 
         acc = chunked_sum(out, [int(x.shape[-1])], term)
         return te.compute(out.shape, lambda *i: acc(*i) + bias[i[-1]], name="biased")
+
+    def _vector_product(self, x: Tensor, weight: Tensor, bias: Tensor, out: TensorType, tile: Tile) -> Tensor:
+        """The positions as one row of an image that a 1 x 1 convolution works on."""
+        positions, length = (int(n) for n in x.shape)
+        layer = VectorRows(Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 0)), length, positions, tile)
+        rows = layer.copy(lambda _, f: x[f // length, f % length], 1, positions, 0)
+        sums = vector_sums(rows, weight, layer, 1)
+        p, c = tile.positions, tile.channels
+        return te.compute(out.shape, lambda i, o: sums[0, i // p, o // c, i % p, o % c] + bias[o], name="biased")
 
     def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
         return prod(out.shape) * inputs[1].shape[1]

@@ -1,7 +1,8 @@
 """Convolutions and products laid out for dot-product micro-kernels: groups of four along the sum.
 
 A position's window is a run of KW * C neighbours in each of its KH rows. Runs are cut into groups of
-four (the last filled up with zero weights), so that one instruction multiplies several elements.
+four (the last filled up with zero weights), so that one instruction multiplies several elements. On cores
+whose instructions multiply one element (lanes of 1) neighbouring positions are woven instead: wide[k, position].
 """
 
 from __future__ import annotations
@@ -24,20 +25,26 @@ def lane(index: te.Expr) -> te.Expr:
     return index % 2 * 2 + index // 2
 
 
-def groups_of(run: int) -> int:
-    return ceil(run / LANES)
+def groups_of(run: int, lanes: int) -> int:
+    return ceil(run / lanes)
 
 
 def pack_weights(weight: Array, tile: Tile) -> Array:
-    """(O, KH, KW, C) to (O / channels, KH * groups, channels, 4), zeros where runs and channels are filled up."""
+    """(O, KH, KW, C) to (O / channels, KH * groups, channels, lanes), zeros where runs and channels are filled up.
+
+    In scalar tiles without the last axis if there is one lane, and without `channels` if there is one.
+    """
     out, rows = weight.shape[:2]
     runs = weight.reshape(out, rows, -1)
-    length = groups_of(runs.shape[2]) * LANES
+    length = groups_of(runs.shape[2], tile.lanes) * tile.lanes
     blocks = ceil(out / tile.channels)
     full = np.zeros((blocks * tile.channels, rows, length), weight.dtype)
     full[:out, :, : runs.shape[2]] = runs
-    shape = (blocks, tile.channels, rows * length // LANES, LANES)
-    return np.ascontiguousarray(full.reshape(shape).transpose(0, 2, 1, 3))
+    shape = (blocks, tile.channels, rows * length // tile.lanes, tile.lanes)
+    packed = np.ascontiguousarray(full.reshape(shape).transpose(0, 2, 1, 3))
+    if tile.lanes > 1 or tile.vector:
+        return packed
+    return packed[..., 0] if tile.channels > 1 else packed[..., 0, 0]
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Runs:
     @property
     def needs_rows(self) -> bool:
         """Whether rows have to be copied: for a border, or because the last group of a run reads past it."""
-        return self.copied or any(self.window.pads) or self.run % LANES != 0
+        return self.copied or any(self.window.pads) or self.run % self.tile.lanes != 0
 
     def rows(self, x: Tensor, pad_value: float) -> Tensor:
         """The rows with their border, as long as the last tile reads."""
@@ -72,7 +79,7 @@ class Runs:
         n, height = int(x.shape[0]), int(x.shape[1])
         width = int(x.shape[2]) // c if len(x.shape) == 3 else int(x.shape[2])
         last = (self.tiles * self.tile.positions - 1) * self.window.strides[1]
-        columns = max(last + ceil(groups_of(self.run) * LANES / c), left + 1)
+        columns = max(last + ceil(groups_of(self.run, self.tile.lanes) * self.tile.lanes / c), left + 1)
 
         def body(b: te.Expr, h: te.Expr, f: te.Expr) -> te.Expr:
             # An input in another order is copied pixel by pixel (the schedule splits f), else in one run.
@@ -99,7 +106,9 @@ class Runs:
 
 def dot_convolution(rows: Tensor, weight: Tensor, runs: Runs, rows_out: int) -> Tensor:
     """sums[h, tile of columns, tile of channels, position, channel], through a widened copy of the windows."""
-    groups = groups_of(runs.run)
+    if runs.tile.lanes == 1:
+        return _woven_convolution(rows, weight, runs, rows_out)
+    groups = groups_of(runs.run, LANES)
     tile, window = runs.tile, runs.window
     total = window.kernel[0] * groups
     blocks = int(weight.shape[0])
@@ -118,6 +127,27 @@ def dot_convolution(rows: Tensor, weight: Tensor, runs: Runs, rows_out: int) -> 
         )
 
     return te.compute((rows_out, runs.tiles, blocks, tile.positions, tile.channels), product, name="accumulator")
+
+
+def _woven_convolution(rows: Tensor, weight: Tensor, runs: Runs, rows_out: int) -> Tensor:
+    """The same for one lane; a tile of one channel leaves out the last axis of the sums."""
+    tile, window = runs.tile, runs.window
+    total = window.kernel[0] * runs.run
+
+    def element(h: te.Expr, p: te.Expr, q: te.Expr, i: te.Expr) -> te.Expr:
+        row = h * window.strides[0] + q // runs.run * window.dilations[0]
+        return te.cast(rows[0, row, runs.column(p * tile.positions + i) + q % runs.run], tile.wide)
+
+    wide = te.compute((rows_out, runs.tiles, total, tile.positions), element, name="wide")
+    q = te.reduce_axis((0, total), "q")
+
+    def product(h: te.Expr, p: te.Expr, o: te.Expr, i: te.Expr, *j: te.Expr) -> te.Expr:
+        return te.sum(te.cast(wide[h, p, q, i], DType.INT32) * te.cast(weight(o, q, *j), DType.INT32), axis=[q])
+
+    channels = (tile.channels,) if tile.channels > 1 else ()
+    return te.compute(
+        (rows_out, runs.tiles, int(weight.shape[0]), tile.positions, *channels), product, name="accumulator"
+    )
 
 
 def dot_product(x: Tensor, weight: Tensor, positions: int, tile: Tile) -> Tensor:

@@ -221,31 +221,9 @@ def import_binary(node: Node) -> Value:
     return result
 
 
-def import_sum(node: Node) -> Value:
-    build = node.build
-    total = node.input(0)
-    for i in range(1, len(node.inputs)):
-        total = build.call(Binary(BinaryFunction.ADD), [total, node.input(i)])
-    if node.kind == "Sum" or len(node.inputs) == 1:
-        return total
-    count = build.constant(np.asarray(len(node.inputs), np.float32), "count")
-    return build.call(Binary(BinaryFunction.DIV), [total, count])
-
-
 def import_mod(node: Node) -> Value:
     function = BinaryFunction.REMAINDER if node.int("fmod", 0) else BinaryFunction.MOD
     return node.build.call(Binary(function), [node.input(0), node.input(1)])
-
-
-def import_prelu(node: Node) -> Value:
-    """x where it is positive, else slope * x: max(x, 0) + slope * min(x, 0)."""
-    x, slope = node.input(0), node.input(1)
-    build = node.build
-    zero = build.constant(np.zeros((), x.dtype.numpy), "zero")
-    positive = build.call(Binary(BinaryFunction.MAX), [x, zero])
-    negative = build.call(Binary(BinaryFunction.MIN), [x, zero])
-    product = build.call(Binary(BinaryFunction.MUL), [negative, slope])
-    return build.call(Binary(BinaryFunction.ADD), [positive, product])
 
 
 def import_relu(node: Node) -> Value:
@@ -267,16 +245,48 @@ def import_clip(node: Node) -> Value:
     return node.build.call(Clip(*bounds), [node.input(0)])
 
 
+def import_sum(node: Node) -> Value:
+    values = [node.input(i) for i in range(len(node.inputs))]
+    result = values[0]
+    for value in values[1:]:
+        result = node.build.call(Binary(BinaryFunction.ADD), [result, value])
+    if node.kind == "Sum" or len(values) == 1:
+        return result
+    share = node.build.constant(np.asarray(1 / len(values), np.float32), "share")
+    return node.build.call(Binary(BinaryFunction.MUL), [result, share])
+
+
+@dataclass(frozen=True)
+class PRelu(Op):
+    """y = x where x >= 0, else slope * x. Inputs: x, slope (broadcasts to x)."""
+
+    pattern = Pattern.ELEMENTWISE
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        x, slope = arrays
+        return np.asarray(np.where(x < 0, x * slope, x), x.dtype)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        zero = te.const(0, out.dtype)
+        return te.elementwise(tensors, out.shape, lambda x, slope: te.select(x < zero, x * slope, x), "prelu")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+def import_prelu(node: Node) -> Value:
+    return node.build.call(PRelu(), [node.input(0), node.input(1)])
+
+
 IMPORTERS = {
-    **{
-        function.value: import_binary
-        for function in BinaryFunction
-        if function not in (BinaryFunction.MOD, BinaryFunction.REMAINDER)
-    },
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Min", "Max"), import_binary),
     "Mod": import_mod,
+    "Sum": import_sum,
     "Mean": import_sum,
     "PRelu": import_prelu,
     "Relu": import_relu,
-    "Sum": import_sum,
     "Clip": import_clip,
 }

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import prod
 
 import numpy as np
 
-from tinycast.ir.graph import Op, Pattern, Routine, Tensor, TensorType, Tile
+from tinycast.ir.graph import IntegerForm, Op, Pattern, Routine, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.logic import Cast
 from tinycast.ops.node import Node
-from tinycast.ops.shape import Reshape
+from tinycast.ops.shape import Reshape, rescaled
 from tinycast.tvm_bridge import expr as te
 
 
@@ -61,6 +61,12 @@ class ReduceExtremum(Op):
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return ReduceExtremum(self.function, tuple(sorted(perm[a] for a in self.axes)))
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        x = form.inputs[0].activation
+        if x is None or self.function is Extremum.PROD:
+            return None
+        return rescaled(form, replace(x, value=form.build.call(self, [x.value])))
 
 
 @dataclass(frozen=True)

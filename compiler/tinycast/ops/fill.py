@@ -89,10 +89,14 @@ def import_constant_of_shape(node: Node) -> Value:
 
 
 def import_constant(node: Node) -> Value:
-    data = node.onnx.outputs[0].const_value
-    if data is None:
+    for name, kind in (("value_float", np.float32), ("value_int", np.int64)):
+        for attribute in (node.onnx.attributes.get(name), node.onnx.attributes.get(f"{name}s")):
+            if attribute is not None:
+                return node.build.constant(np.asarray(attribute.value, kind), "value")
+    value = node.onnx.attributes.get("value")
+    if value is None:
         node.reject("its value is no plain tensor")
-    return node.build.constant(data.numpy(), "value")
+    return node.build.constant(value.as_tensor().numpy(), "value")
 
 
 def import_shape(node: Node) -> Value:

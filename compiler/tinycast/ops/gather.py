@@ -10,6 +10,7 @@ import numpy as np
 from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Node
+from tinycast.ops.shape import Move, Reshape, Slice
 from tinycast.tvm_bridge import expr as te
 
 
@@ -26,10 +27,9 @@ def positions(indices: Array, length: int) -> Array:
 
 
 @dataclass(frozen=True)
-class Gather(Op):
+class Gather(Move):
     """y[a, i, b] = x[a, indices[i], b], where a are the axes before `axis` and b those behind it."""
 
-    pattern = Pattern.INJECTIVE
     axis: int
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
@@ -48,6 +48,9 @@ class Gather(Op):
             return x(*i[:axis], position(indices(*i[axis : axis + rank]), length), *i[axis + rank :])
 
         return te.compute(out.shape, body, name="gathered")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return Gather(perm[self.axis]) if len(inputs[1].shape) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,51 @@ class GatherND(Op):
         return te.compute(out.shape, body, name="gathered")
 
 
+@dataclass(frozen=True)
+class ReverseSequence(Op):
+    """The first lengths[b] elements along `time` of each batch b back to front. Inputs: x, lengths."""
+
+    pattern = Pattern.INJECTIVE
+    time: int
+    batch: int
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        x, lengths = arrays
+        places: list[Array] = list(np.indices(x.shape))
+        t, limit = places[self.time], lengths[places[self.batch]]
+        places[self.time] = positions(np.where(t < limit, limit - 1 - t, t), x.shape[self.time])
+        return np.asarray(x[tuple(places)])
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x, lengths = tensors
+
+        def body(*i: te.Expr) -> te.Expr:
+            t = i[self.time]
+            limit = te.minimum(
+                te.cast(lengths(i[self.batch]), DType.INT32), te.const(out.shape[self.time], DType.INT32)
+            )
+            where = te.select(t < limit, limit - 1 - t, t)
+            return x(*i[: self.time], where, *i[self.time + 1 :])
+
+        return te.compute(out.shape, body, name="reversed")
+
+
 def import_gather(node: Node) -> Value:
-    x, indices = node.input(0), node.input(1)
-    return node.build.call(Gather(node.axis(0, len(x.shape))), [x, indices])
+    """Constant indices in equal steps are a Slice."""
+    x, indices, build = node.input(0), node.input(1), node.build
+    axis = node.axis(0, len(x.shape))
+    wanted = None if indices.data is None else positions(indices.data.reshape(-1), x.shape[axis])
+    if wanted is None or wanted.size == 0 or np.unique(np.diff(wanted)).size > 1:
+        return build.call(Gather(axis), [x, indices])
+    step = int(wanted[1] - wanted[0]) if wanted.size > 1 else 1
+    starts, steps, shape = [0] * len(x.shape), [1] * len(x.shape), list(x.shape)
+    starts[axis], steps[axis], shape[axis] = int(wanted[0]), step, wanted.size
+    y = build.call(Slice(tuple(starts), tuple(steps), tuple(shape)), [x])
+    shape[axis : axis + 1] = indices.shape
+    return y if y.shape == tuple(shape) else build.call(Reshape(tuple(shape)), [y])
 
 
 def import_gather_elements(node: Node) -> Value:
@@ -118,4 +163,15 @@ def import_gather_nd(node: Node) -> Value:
     return node.build.call(GatherND(node.int("batch_dims", 0)), [node.input(0), node.input(1)])
 
 
-IMPORTERS = {"Gather": import_gather, "GatherElements": import_gather_elements, "GatherND": import_gather_nd}
+def import_reverse_sequence(node: Node) -> Value:
+    return node.build.call(
+        ReverseSequence(node.int("time_axis", 0), node.int("batch_axis", 1)), [node.input(0), node.input(1)]
+    )
+
+
+IMPORTERS = {
+    "Gather": import_gather,
+    "GatherElements": import_gather_elements,
+    "GatherND": import_gather_nd,
+    "ReverseSequence": import_reverse_sequence,
+}

@@ -68,7 +68,7 @@ FUNCTIONS: dict[str, Definition] = {
     "Or": Definition(np.logical_or, te.either),
     "Xor": Definition(np.logical_xor, te.not_equal),
     "Not": Definition(np.logical_not, te.negation),
-    "IsNaN": Definition(np.isnan, lambda x: te.not_equal(x, x)),
+    "IsNaN": Definition(np.isnan, lambda x: te.extern(DType.BOOL, "tc_is_nan", x)),
     "IsPositiveInf": Definition(np.isposinf, lambda x: x > te.const(float(np.finfo(np.float32).max), DType.FLOAT32)),
     "IsNegativeInf": Definition(np.isneginf, lambda x: x < te.const(float(np.finfo(np.float32).min), DType.FLOAT32)),
     "BitwiseAnd": Definition(np.bitwise_and, lambda a, b: a & b, False),

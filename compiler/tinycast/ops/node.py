@@ -99,6 +99,6 @@ class Node:
         raise ModelError(f"{self.kind}: {reason}", where=self.build.source, fix=fix)
 
 
-# One value an output, in order; None for an output that nobody reads.
+# An importer appends what a node means and returns its outputs in order; None for one that nobody reads.
 Imported = Value | tuple[Value | None, ...]
 Importer = Callable[[Node], Imported]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from tinycast.ir.types import Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
@@ -21,8 +22,11 @@ class Arithmetic:
     def __init__(self, node: Node) -> None:
         self.build = node.build
 
+    def constant(self, data: npt.NDArray[np.float64], name: str) -> Value:
+        return self.build.constant(data.astype(np.float32), name)
+
     def number(self, value: float) -> Value:
-        return self.build.constant(np.asarray(value, np.float32), "number")
+        return self.constant(np.asarray(value), "number")
 
     def binary(self, function: BinaryFunction, a: Value, b: Value) -> Value:
         return self.build.call(Binary(function), [a, b])
@@ -63,9 +67,15 @@ def import_batch_norm(node: Node) -> Imported:
     x, a = node.input(0), Arithmetic(node)
     rank = len(x.shape)
     along = (x.shape[1] if rank > 1 else 1, *(1,) * (rank - 2))
-    scale, bias, mean, variance = (a.reshape(node.input(i), *along) for i in range(1, 5))
     epsilon = node.float("epsilon", 1e-5)
-    if not node.int("training_mode", 0):
+    is_training = bool(node.int("training_mode", 0))
+    given = [node.input(i).data for i in range(1, 5)]
+    known = [data.astype(np.float64).reshape(along) for data in given if data is not None]
+    if len(known) == len(given) and not is_training:
+        factor = known[0] / np.sqrt(known[3] + epsilon)
+        return a.add(a.mul(x, a.constant(factor, "factor")), a.constant(known[1] - known[2] * factor, "offset"))
+    scale, bias, mean, variance = (a.reshape(node.input(i), *along) for i in range(1, 5))
+    if not is_training:
         return a.normalized(x, mean, variance, epsilon, scale, bias)
     axes = (0, *range(2, rank))
     own_mean = a.mean(x, axes)

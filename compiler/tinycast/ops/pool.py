@@ -11,7 +11,9 @@ import numpy as np
 from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.extrema import Extremum, ReduceExtremum
 from tinycast.ops.node import Node
+from tinycast.ops.reduce import ReduceMean
 from tinycast.ops.requantize import add_requantize
 from tinycast.ops.shape import rescaled
 from tinycast.ops.spatial import SpatialPool, frame_of, window_counts
@@ -244,6 +246,10 @@ def import_average_pool(node: Node) -> Value:
 
 def import_global(node: Node) -> Value:
     x = node.input(0)
+    if len(x.shape) not in (3, 4):
+        axes = tuple(range(2, len(x.shape)))
+        largest = node.kind == "GlobalMaxPool"
+        return node.build.call(ReduceExtremum(Extremum.MAX, axes) if largest else ReduceMean(axes), [x])
     image = as_image(node, x)
     window = Window((image.shape[2], image.shape[3]))
     op = MaxPool(window, True) if node.kind == "GlobalMaxPool" else WindowMean(window, True)

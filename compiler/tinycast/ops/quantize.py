@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, QuantizedTensor, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.node import Node
 from tinycast.tvm_bridge import expr as te
 
@@ -178,13 +179,29 @@ _RANGE = {DType.INT8: (-128, 127), DType.UINT8: (0, 255)}
 
 def import_quantize(node: Node) -> Value:
     x, scale, zero = node.input(0), node.constant(1), node.constant(2)
-    if scale is None or scale.size != 1:
-        node.reject("one scale a tensor is supported for activations", "quantize activations per tensor")
+    if scale is None:
+        node.reject("the scale is missing")
     dtype = DType.UINT8 if zero is None else DType(zero.dtype.name)
     if dtype not in _RANGE:
         node.reject(f"{dtype.value} activations", "quantize activations to int8 or uint8")
-    point = 0 if zero is None else int(zero.reshape(-1)[0])
+    point = _one_point(node, zero)
+    if scale.size > 1:
+        x = node.build.call(Binary(BinaryFunction.DIV), [x, _channel_scales(node, scale, len(x.shape))])
+        scale = np.ones(1, np.float32)
     return node.build.call(Quantize(float(scale.reshape(-1)[0]), point, *_RANGE[dtype], dtype), [x])
+
+
+def _channel_scales(node: Node, scale: Array, rank: int) -> Value:
+    """Scales of an activation, one a channel: a factor of its own before QuantizeLinear or after DequantizeLinear."""
+    axis = node.axis(1, rank)
+    return node.build.constant(scale.astype(np.float32).reshape((-1,) + (1,) * (rank - axis - 1)), "scale")
+
+
+def _one_point(node: Node, zero: Array | None) -> int:
+    points = {0} if zero is None else {int(z) for z in zero.reshape(-1)}
+    if len(points) > 1:
+        node.reject("several zero points for an activation", "quantize activations per tensor, or symmetrically")
+    return points.pop()
 
 
 def import_dequantize(node: Node) -> Value:
@@ -194,7 +211,8 @@ def import_dequantize(node: Node) -> Value:
     if node.int("block_size", 0):
         node.reject("blocked quantization", "quantize weights per tensor or per channel")
     if scale.size > 1 and not x.is_constant:
-        node.reject("several scales for an activation", "quantize activations per tensor")
+        steps = node.build.keep(Dequantize((1.0,), (_one_point(node, zero),)), [x])
+        return node.build.call(Binary(BinaryFunction.MUL), [steps, _channel_scales(node, scale, len(x.shape))])
     zeros = np.zeros(scale.size, np.int64) if zero is None else zero.astype(np.int64).reshape(-1)
     axis = node.axis(1, len(x.shape)) if scale.size > 1 else 0
     op = Dequantize(tuple(float(s) for s in scale.reshape(-1)), tuple(int(z) for z in zeros), axis)

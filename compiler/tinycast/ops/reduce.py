@@ -11,10 +11,12 @@ import numpy as np
 from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.extrema import Extremum, ReduceExtremum
 from tinycast.ops.node import Node
 from tinycast.ops.requantize import add_requantize
 from tinycast.ops.shape import Reshape
 from tinycast.ops.sums import chunked_sum
+from tinycast.ops.unary import Unary
 from tinycast.tvm_bridge import expr as te
 
 
@@ -90,15 +92,36 @@ class ReduceMean(Op):
 
 
 def import_reduce(node: Node) -> Value:
-    x = node.input(0)
+    """Where no axis is named and this is to mean none, the function of single elements stays."""
+    x, build = node.input(0), node.build
     axes = node.reduced_axes(len(x.shape))
-    if not axes:
-        return x
-    op = ReduceMean(axes) if node.kind == "ReduceMean" else ReduceSum(axes)
-    y = node.build.call(op, [x])
-    if node.int("keepdims", 1):
+    if node.kind == "ReduceLogSumExp":
+        y = _log_sum_exp(node, x, axes) if axes else x
+    else:
+        before, after = _AROUND.get(node.kind, ("", ""))
+        y = build.call(Unary(before), [x]) if before else x
+        if node.kind in ("ReduceL2", "ReduceSumSquare"):
+            y = build.call(Binary(BinaryFunction.MUL), [x, x])
+        if axes:
+            y = build.call(ReduceMean(axes) if node.kind == "ReduceMean" else ReduceSum(axes), [y])
+        y = build.call(Unary(after), [y]) if after else y
+    if node.int("keepdims", 1) or not axes:
         return y
-    return node.build.call(Reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes)), [y])
+    return build.call(Reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes)), [y])
 
 
-IMPORTERS = {"ReduceMean": import_reduce, "ReduceSum": import_reduce}
+# What is applied to each element before the sum, and to the sum.
+_AROUND = {"ReduceL1": ("Abs", ""), "ReduceL2": ("", "Sqrt"), "ReduceLogSum": ("", "Log")}
+
+
+def _log_sum_exp(node: Node, x: Value, axes: tuple[int, ...]) -> Value:
+    """max + log(sum(exp(x - max))), which does not overflow."""
+    build = node.build
+    largest = build.call(ReduceExtremum(Extremum.MAX, axes), [x])
+    powers = build.call(Unary("Exp"), [build.call(Binary(BinaryFunction.SUB), [x, largest])])
+    total = build.call(Unary("Log"), [build.call(ReduceSum(axes), [powers])])
+    return build.call(Binary(BinaryFunction.ADD), [largest, total])
+
+
+_KINDS = ("Mean", "Sum", "L1", "L2", "SumSquare", "LogSum", "LogSumExp")
+IMPORTERS = {f"Reduce{kind}": import_reduce for kind in _KINDS}

@@ -14,6 +14,7 @@ from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.gather import Gather
 from tinycast.ops.logic import Where
 from tinycast.ops.node import Node
+from tinycast.ops.rearrange import Repeat
 from tinycast.tvm_bridge import expr as te
 
 Taps = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]  # positions and weights, both (outputs, taps)
@@ -88,7 +89,8 @@ class Grid:
                 return i / self.scale
 
 
-def nearest_taps(grid: Grid, rule: str) -> Taps:
+def nearest(grid: Grid, rule: str) -> npt.NDArray[np.int64]:
+    """The element on the input that each output element is."""
     x = grid.sources()
     match rule:
         case "floor":
@@ -99,8 +101,7 @@ def nearest_taps(grid: Grid, rule: str) -> Taps:
             position = np.floor(x + 0.5)
         case _:
             position = np.ceil(x - 0.5)
-    clipped = np.clip(position, 0, grid.length - 1).astype(np.int64)[:, None]
-    return clipped, np.ones(clipped.shape)
+    return np.clip(position, 0, grid.length - 1).astype(np.int64)
 
 
 def smooth_taps(grid: Grid, mode: str, cubic_a: float, exclude_outside: bool, antialias: bool) -> Taps:
@@ -133,6 +134,7 @@ def import_resize(node: Node) -> Value:
     grids = _grids(node, x, axes)
     mode, y = node.text("mode", "nearest"), x
     transform = node.text("coordinate_transformation_mode", "half_pixel")
+    counts = [1] * rank
     outside = [np.zeros(n, np.bool_) for n in x.shape]
     for axis, grid in grids.items():
         crop = transform == "tf_crop_and_resize"
@@ -143,9 +145,12 @@ def import_resize(node: Node) -> Value:
             outside[axis] = (coordinates < 0) | (coordinates > grid.length - 1)
         if mode == "nearest":
             rule = "floor" if node.kind == "Upsample" else node.text("nearest_mode", "round_prefer_floor")
-            positions, _ = nearest_taps(grid, rule)
-            indices = build.constant(positions[:, 0].astype(np.int32), "positions")
-            y = build.call(Gather(axis), [y, indices])
+            taken = nearest(grid, rule)
+            repeats = grid.outputs // grid.length
+            if np.array_equal(taken, np.arange(grid.outputs) // max(repeats, 1)):
+                counts[axis] = repeats
+            else:
+                y = build.call(Gather(axis), [y, build.constant(taken.astype(np.int32), "positions")])
             continue
         if y.dtype is not DType.FLOAT32:
             node.reject(f"mode {mode} of {y.dtype.value}", "only nearest is supported for integers")
@@ -161,6 +166,8 @@ def import_resize(node: Node) -> Value:
             build.constant(weights.astype(np.float32), "weights"),
         ]
         y = build.call(Resample(axis), [y, *tables])
+    if any(n > 1 for n in counts):
+        y = build.call(Repeat(tuple(counts)), [y])
     if any(mask.any() for mask in outside):
         full = [m if len(m) == n else np.zeros(n, np.bool_) for m, n in zip(outside, y.shape, strict=True)]
         mask = np.logical_or.reduce(np.meshgrid(*full, indexing="ij"))

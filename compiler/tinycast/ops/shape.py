@@ -25,7 +25,7 @@ TO_NCHW = (0, 3, 1, 2)
 
 @dataclass(frozen=True)
 class Move(Op):
-    """Base of the operators that take elements from one tensor: the same for every element type."""
+    """Base of the operators that take elements from their first input: the same for every element type."""
 
     pattern = Pattern.INJECTIVE
 
@@ -33,7 +33,8 @@ class Move(Op):
         x = form.inputs[0].activation
         if x is None:
             return None
-        moved = form.build.call(self.quantized(x.scale, x.zero_point, DType.INT8), [x.value])
+        others = [operand.value for operand in form.inputs[1:]]
+        moved = form.build.call(self.quantized(x.scale, x.zero_point, DType.INT8), [x.value, *others])
         return rescaled(form, replace(x, value=moved))
 
     def quantized(self, scale: float, zero_point: int, dtype: DType) -> Op:

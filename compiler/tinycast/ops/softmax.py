@@ -10,8 +10,12 @@ import numpy as np
 
 from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.extrema import Extremum, ReduceExtremum
 from tinycast.ops.node import Node
+from tinycast.ops.reduce import ReduceSum
 from tinycast.ops.shape import Reshape
+from tinycast.ops.unary import Unary
 from tinycast.tvm_bridge import expr as te
 
 
@@ -170,4 +174,20 @@ def import_softmax(node: Node) -> Value:
     return node.build.call(Reshape(x.shape), [node.build.call(Softmax(1), [flat])])
 
 
-IMPORTERS = {"Softmax": import_softmax}
+def import_log_softmax(node: Node) -> Value:
+    """x - max - log(sum(exp(x - max))): the logarithm of a Softmax would lose the small ones."""
+    x, build = node.input(0), node.build
+    axis = node.axis(-1, len(x.shape))
+    flat = x
+    if node.opset < 13:
+        axis = node.axis(1, len(x.shape))
+        flat = build.call(Reshape((prod(x.shape[:axis]), prod(x.shape[axis:]))), [x])
+        axis = 1
+    largest = build.call(ReduceExtremum(Extremum.MAX, (axis,)), [flat])
+    centred = build.call(Binary(BinaryFunction.SUB), [flat, largest])
+    total = build.call(ReduceSum((axis,)), [build.call(Unary("Exp"), [centred])])
+    y = build.call(Binary(BinaryFunction.SUB), [centred, build.call(Unary("Log"), [total])])
+    return y if flat is x else build.call(Reshape(x.shape), [y])
+
+
+IMPORTERS = {"Softmax": import_softmax, "LogSoftmax": import_log_softmax}

@@ -71,7 +71,7 @@ def check_layout(program: Program) -> None:
         missing = [v.name for v in call.inputs if not v.is_constant and v not in known]
         if missing:
             raise InternalError(f"{missing} is read before it is made", where=call.source)
-        known.add(call.output)
+        known.update(call.outputs)
 
 
 def check_groups(groups: list[Group]) -> None:
@@ -80,5 +80,5 @@ def check_groups(groups: list[Group]) -> None:
         anchors = [c for c in group.calls if c.op.pattern in (Pattern.DENSE, Pattern.CHANNELWISE, Pattern.ROWS)]
         if len(anchors) > 1:
             raise InternalError("two reductions in one kernel", where=group.calls[0].source)
-        if anchors and group.output.dtype is DType.INT32:
+        if anchors and group.output.dtype is DType.INT32 and anchors[0].inputs[0].dtype is not DType.INT32:
             raise InternalError("an accumulator is stored", where=anchors[0].source)

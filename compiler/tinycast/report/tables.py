@@ -120,6 +120,7 @@ def bench_tables(data: Data) -> list[RenderableType]:
     keys = ("name", "op", "macs", "instructions")
     rows = [[*(layer[key] for key in keys), _per_mac(layer["instructions"], layer["macs"])] for layer in data["layers"]]
     rows.append(["all", "", data["macs"], data["instructions"], _per_mac(data["instructions"], data["macs"])])
+    cycles = data["cycles_estimate"]
     sizes = [
         ("arena", data["arena_bytes"]),
         ("stack", data["stack_bytes"]),
@@ -130,6 +131,7 @@ def bench_tables(data: Data) -> list[RenderableType]:
     return [
         f"{data['name']} for {data['target']}, one inference on {data['driver']}",
         make_table(("layer", "operator", ">MACs", ">instructions", ">a MAC"), rows),
+        *([] if cycles is None else [f"about {cycles:,} cycles with memory that has no wait states"]),
         make_table(("memory", ">bytes"), sizes),
     ]
 

@@ -9,6 +9,12 @@ from tinycast.schedule.overlap import Reads
 from tinycast.tvm_bridge import micro_kernels
 from tinycast.tvm_bridge.function import Schedule
 
+# By the positions and channels of the tile.
+_CONVOLUTION_KERNELS = {
+    (2, 2): micro_kernels.dot_2x2,
+    (4, 1): micro_kernels.dot_4x1,
+    (4, 4): micro_kernels.dot_4x4,
+}
 _KEPT = ("accumulator", "wide", "padded")
 
 
@@ -23,12 +29,12 @@ def schedule_dot(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool) -
         if name not in _KEPT:
             schedule.compute_inline(block)
     accumulator = schedule.get_sblock("accumulator")
-    *outer, groups, _ = schedule.get_loops(accumulator)
+    reduced = 2 if tile.lanes > 1 else 1
+    *outer, groups = list(schedule.get_loops(accumulator))[: 1 - reduced or None]
     length = int(schedule.get(groups).extent)
     if isinstance(anchor.op, Conv2D):
-        rows, columns, channels, position, channel = outer
-        tile_loops = [position, channel]
-        intrinsic = micro_kernels.dot_2x2(length)
+        rows, columns, channels, *tile_loops = outer
+        intrinsic = _CONVOLUTION_KERNELS[tile.positions, tile.channels](length)
     else:
         _, channels, channel = outer
         tile_loops = [channel]
@@ -45,11 +51,24 @@ def schedule_dot(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool) -
             schedule.compute_at(padded, rows)
             if moved:
                 schedule.split(schedule.get_loops(padded)[-1], [None, tile.input_channels])
-        _widen(schedule, wide, anchor.op.window.kernel[0])
+        if tile.lanes > 1:
+            _widen(schedule, wide, anchor.op.window.kernel[0])
+        else:
+            _weave(schedule, wide, anchor.op.window.kernel[0])
     start = schedule.decompose_reduction(accumulator, tile_loops[0])
     unroll(schedule, list(schedule.get_loops(start))[depth:])
     schedule.tensorize(tile_loops[0], intrinsic)
     return Reads.ROW_FIRST if "padded" in names else Reads.TILE_FIRST
+
+
+def _weave(schedule: Schedule, wide: object, kernel_rows: int) -> None:
+    """Copy the windows of a tile's positions, one position's run after the other, a few elements at a time."""
+    elements, position = list(schedule.get_loops(wide))[-2:]
+    row, element = schedule.split(elements, [kernel_rows, None])
+    schedule.reorder(row, position, element)
+    length = int(schedule.get(element).extent)
+    factor = next(f for f in (8, 4, 6, 5, 7, 3, 2, 1) if length % f == 0)
+    unroll(schedule, [schedule.split(element, [None, factor])[1]])
 
 
 def _widen(schedule: Schedule, wide: object, kernel_rows: int) -> None:

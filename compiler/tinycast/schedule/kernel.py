@@ -29,15 +29,15 @@ _HEADERS = {
     "tc_requantize": "tc_requantize.h",
     **{f"tc_requantize_s8_{shift}": "tc_requantize.h" for shift in range(1, MAX_SHIFT + 1)},
     **dict.fromkeys(("tc_dot_2x2", "tc_dot_1x4", "tc_widen"), "tc_dot.h"),
+    "tc_dot_4x1": "tc_dot_4x1.h",
+    "tc_dot_4x4": "tc_dot_4x4.h",
+    **dict.fromkeys(("tc_dot_pairs", "tc_dot_floats", "tc_depthwise_pairs"), "tc_rows.h"),
     "tc_softmax": "tc_softmax.h",
     "tc_round_clamp": "tc_round.h",
-    **dict.fromkeys(
-        ("tc_exp", "tc_expm1", "tc_tanh", "tc_sigmoid", "tc_erf", "tc_sqrt", "TC_INFINITY", "TC_NAN"), "tc_math.h"
-    ),
-    **dict.fromkeys(("tc_trunc", "tc_floor", "tc_ceil", "tc_rint", "tc_fmod", "tc_integer_power"), "tc_integral.h"),
-    **dict.fromkeys(
-        (f"tc_{f}" for f in ("log", "log1p", "softplus", "pow", "sinh", "cosh", "asinh", "acosh", "atanh")), "tc_log.h"
-    ),
+    **dict.fromkeys(("tc_exp", "tc_expm1", "tc_log", "tc_tanh", "tc_sigmoid", "tc_softplus", "tc_erf"), "tc_math.h"),
+    **dict.fromkeys(("tc_sqrt", "tc_floor", "tc_rint", "tc_is_nan", "TC_INFINITY", "TC_NAN"), "tc_math.h"),
+    **dict.fromkeys(("tc_trunc", "tc_ceil", "tc_fmod", "tc_integer_power"), "tc_integral.h"),
+    **dict.fromkeys((f"tc_{f}" for f in ("pow", "sinh", "cosh", "asinh", "acosh", "atanh")), "tc_power.h"),
     **dict.fromkeys((f"tc_{f}" for f in ("sin", "cos", "tan", "asin", "acos", "atan")), "tc_trig.h"),
 }
 
@@ -80,7 +80,10 @@ class _GroupCompiler:
         tensors = [t for _, _, t in self._parameters]
         schedule = schedule_of([*tensors, result])
         moved = self._anchor is not None and self._anchor.inputs[0] in {c.output for c in self._calls}
-        reads = schedule_group(schedule, self._anchor, self._tile, flat=self._is_flat(), moved=moved)
+        in_place = self._in_place()
+        reads = schedule_group(
+            schedule, self._anchor, self._tile, flat=self._is_flat(), moved=moved, in_place=bool(in_place)
+        )
         names = [p.name for p, _, _ in self._parameters] + ["output"]
         printed = print_function(lower(schedule.mod), names)
         parameters = [p for p, _, _ in self._parameters]
@@ -93,7 +96,7 @@ class _GroupCompiler:
             parameters.append(Parameter(scratch.name, scratch.dtype, Role.SCRATCH, scratch.bytes))
             arguments.append(Value(name, (scratch.bytes // scratch.dtype.itemsize,), scratch.dtype))
         runtime = frozenset(_HEADERS[f] for f in printed.functions)
-        kernel = Kernel(self._symbol, tuple(parameters), printed.body, runtime, self._in_place(), self._overlap(reads))
+        kernel = Kernel(self._symbol, tuple(parameters), printed.body, runtime, in_place, self._overlap(reads))
         titles = list(dict.fromkeys(c.title for c in self._all))
         named = self._anchor or self._all[0]
         return Step(

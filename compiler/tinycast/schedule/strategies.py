@@ -9,19 +9,25 @@ from tinycast.ops.conv import Conv2D
 from tinycast.schedule.blocks import accumulate_at, blocks_of, is_reduction, loop_depth, sort_stages, unroll
 from tinycast.schedule.dot import schedule_dot
 from tinycast.schedule.overlap import Reads
+from tinycast.schedule.rows import schedule_rows
 from tinycast.schedule.tiles import flat_positions, unrolled_taps
 from tinycast.tvm_bridge.function import Schedule
 
 
-def schedule_group(schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool, moved: bool) -> Reads:
+def schedule_group(
+    schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool, moved: bool, in_place: bool
+) -> Reads:
     """Schedule a group around `anchor`; returns how it reads the anchor's input.
 
     `flat`: there is no anchor, and output and operands have the same elements.
 
-    `moved`: operators before the anchor bring its input into order.
+    `moved`: operators before the anchor bring its input into order. `in_place`: the output may take the memory of
+    another operand.
     """
     if anchor is None:
         return _elementwise(schedule, flat=flat)
+    if tile.vector:
+        return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place)
     if tile.lanes:
         return schedule_dot(schedule, anchor, tile, moved=moved)
     if anchor.op.pattern is Pattern.ROWS:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from dataclasses import replace
+from math import ceil, prod
 
 from tinycast.ir.graph import Call, Pattern, Tile
 from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
-from tinycast.ops.dot import LANES
+from tinycast.ops.dot import LANES, groups_of
+from tinycast.ops.rows import PAIR
 from tinycast.target.types import Target
+
+# The micro-kernels of convolutions and their tiles.
+_CONVOLUTION_TILES = {
+    "dot_2x2": Tile(2, 2, LANES, wide=DType.INT16),
+    "dot_4x1": Tile(4, 1, 1, wide=DType.INT32),
+    "dot_4x4": Tile(4, 4, 1, wide=DType.INT8),
+}
+
+_LEAST_GROUPS = 2  # a sum over one group is no loop, which TVM needs for a micro-kernel
+_MOST_POSITIONS = 6  # as many as 16 vector registers hold sums of, with the operands
+_VECTOR_CHANNELS = 8  # two vectors of int32 or float32
 
 
 def divisors(n: int, limit: int) -> list[int]:
@@ -29,7 +42,7 @@ def flat_positions(call: Call) -> bool:
 def choose_tile(anchor: Call, target: Target) -> Tile:
     """The tile with the fewest loads a product that leaves the core the registers it needs."""
     shape = anchor.output.shape
-    micro = _micro_kernel(anchor, target)
+    micro = _vector_tile(anchor, target) or _micro_kernel(anchor, target)
     if micro is not None:
         return micro
     if anchor.op.pattern is Pattern.DENSE:
@@ -64,16 +77,54 @@ def unrolled_taps(extents: Sequence[int], tile: Tile) -> bool:
     return prod(extents) * tile.positions <= 64
 
 
+def _vector_tile(anchor: Call, target: Target) -> Tile | None:
+    """The tile of the target's vector micro-kernels, if they compute the layer."""
+    x, *rest = anchor.inputs
+    if not rest:
+        return None
+    types = (x.dtype, rest[0].dtype)
+    lanes = {(DType.INT8, DType.INT8): PAIR, (DType.FLOAT32, DType.FLOAT32): 1}.get(types, 0)
+    op, shape = anchor.op, anchor.output.shape
+    if isinstance(op, Conv2D):
+        if op.depthwise:
+            name = "depthwise_pairs" if lanes == PAIR else ""
+            fits = x.shape[0] == 1
+        else:
+            name = "dot_pairs" if lanes == PAIR else "dot_floats"
+            fits = op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1
+        columns = shape[1] * shape[2] if flat_positions(anchor) else shape[2]
+    elif isinstance(op, FullyConnected):
+        name = "dot_pairs" if lanes == PAIR else "dot_floats"
+        fits = len(x.shape) == 2
+        columns = shape[0]
+    else:
+        return None
+    # One channel would leave seven of eight sums unused.
+    if not lanes or not fits or shape[-1] == 1 or name not in target.micro_kernels:
+        return None
+    # A step of a tile: a load a position, two of weights, and two products and sums a position.
+    positions = min(range(1, min(columns, _MOST_POSITIONS) + 1), key=lambda p: (ceil(columns / p) * (5 * p + 2), -p))
+    return Tile(positions, _VECTOR_CHANNELS, lanes, x.shape[3] if isinstance(op, Conv2D) else 0, vector=True)
+
+
 def _micro_kernel(anchor: Call, target: Target) -> Tile | None:
     """The tile of the target's dot-product micro-kernel that fits the layer, if there is one."""
     x, *rest = anchor.inputs
     if not rest or x.dtype is not DType.INT8 or rest[0].dtype is not DType.INT8:
         return None
     op = anchor.op
-    if isinstance(op, Conv2D) and "dot_2x2" in target.micro_kernels:
-        # Runs of a window have to be neighbours in a row.
-        plain = not op.depthwise and op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1
-        return Tile(2, 2, LANES, x.shape[3]) if plain else None
+    if isinstance(op, Conv2D):
+        # Runs of a window have to be neighbours in a row, and a tile has to have more than one position.
+        _, height, width, _ = anchor.output.shape
+        several = width > 1 or (flat_positions(anchor) and height > 1)
+        plain = not op.depthwise and op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1 and several
+        names = [name for name in _CONVOLUTION_TILES if name in target.micro_kernels]
+        if not plain or not names:
+            return None
+        tile = replace(_CONVOLUTION_TILES[names[0]], input_channels=x.shape[3])
+        rows, columns = op.window.kernel
+        return tile if rows * groups_of(columns * x.shape[3], tile.lanes) >= _LEAST_GROUPS else None
     if isinstance(op, FullyConnected) and "dot_1x4" in target.micro_kernels:
-        return Tile(1, 4, LANES) if len(x.shape) == 2 and x.shape[1] % LANES == 0 else None
+        fits = len(x.shape) == 2 and x.shape[1] % LANES == 0 and x.shape[1] // LANES >= _LEAST_GROUPS
+        return Tile(1, 4, LANES) if fits else None
     return None

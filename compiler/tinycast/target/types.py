@@ -30,12 +30,13 @@ class Target:
     # builds reads it (emulators accept more than the core they are asked for).
     instructions: tuple[str, ...]
     zig_flags: tuple[str, ...]  # for `zig cc`
-    micro_kernels: tuple[str, ...] = ()  # dot products of runtime_c that are worth it here: "dot_2x2", "dot_1x4"
+    micro_kernels: tuple[str, ...] = ()  # those of runtime_c that are worth it here (tc_dot*.h, tc_rows.h)
     fallback: str = ""  # target whose build is packaged beside this one, for engines that lack its instructions
     gcc: str = ""  # cross gcc's command, "" where there is none
     gcc_flags: tuple[str, ...] = ()
     qemu: tuple[str, ...] = ()  # emulator's command and machine options
     unicorn_cpu: str = ""  # name in unicorn.arm_const, "" where unicorn cannot run it
+    cycle_rules: str = ""  # whose rules of execute/cycles.py estimate its cycles, "" where no estimate is made
     flash_origin: int = 0
     flash_bytes: int = 0  # of the emulated machine, not of a board
     vectors_origin: int | None = None  # where the core looks for its vector table, if not at flash_origin

@@ -44,7 +44,7 @@ def widen(groups: int) -> str:
                 )
             )
 
-    return _register(f"tinycast.widen_{groups}", meaning, call)
+    return register(f"tinycast.widen_{groups}", meaning, call)
 
 
 @cache
@@ -68,7 +68,7 @@ def _widen_one() -> str:
             T.writes(wide[0:4])
             T.evaluate(T.call_extern("int32", "tc_widen", wide.access_ptr("w"), narrow.access_ptr("r"), 1, 4))
 
-    return _register("tinycast.widen_1", meaning, call)
+    return register("tinycast.widen_1", meaning, call)
 
 
 @cache
@@ -106,7 +106,7 @@ def dot_2x2(groups: int) -> str:
                 )
             )
 
-    return _register(f"tinycast.dot_2x2_{groups}", meaning, call)
+    return register(f"tinycast.dot_2x2_{groups}", meaning, call)
 
 
 @cache
@@ -143,9 +143,81 @@ def dot_1x4(groups: int) -> str:
                 )
             )
 
-    return _register(f"tinycast.dot_1x4_{groups}", meaning, call)
+    return register(f"tinycast.dot_1x4_{groups}", meaning, call)
 
 
-def _register(name: str, meaning: Any, call: Any) -> str:
+@cache
+def dot_4x1(length: int) -> str:
+    """tc_dot_4x1: four woven positions times one channel, four int32 sums."""
+
+    @T.prim_func(s_tir=True)
+    def meaning(
+        wide: T.Buffer((length, 4), "int32", offset_factor=1),
+        weight: T.Buffer((length,), "int8", offset_factor=1),
+        sums: T.Buffer((4,), "int32", offset_factor=1, scope="local"),
+    ) -> None:
+        with T.sblock("root"):
+            T.reads(sums[0:4], wide[0:length, 0:4], weight[0:length])
+            T.writes(sums[0:4])
+            for i, q in T.grid(4, length):
+                with T.sblock("sum"):
+                    vi, vq = T.axis.remap("SR", [i, q])
+                    sums[vi] = sums[vi] + wide[vq, vi] * T.Cast("int32", weight[vq])
+
+    @T.prim_func(s_tir=True)
+    def call(
+        wide: T.Buffer((length, 4), "int32", offset_factor=1),
+        weight: T.Buffer((length,), "int8", offset_factor=1),
+        sums: T.Buffer((4,), "int32", offset_factor=1, scope="local"),
+    ) -> None:
+        with T.sblock("root"):
+            T.reads(sums[0:4], wide[0:length, 0:4], weight[0:length])
+            T.writes(sums[0:4])
+            T.evaluate(
+                T.call_extern(
+                    "int32", "tc_dot_4x1", sums.access_ptr("rw"), wide.access_ptr("r"), weight.access_ptr("r"), length
+                )
+            )
+
+    return register(f"tinycast.dot_4x1_{length}", meaning, call)
+
+
+@cache
+def dot_4x4(length: int) -> str:
+    """tc_dot_4x4: four woven positions times four woven channels, sixteen int32 sums."""
+
+    @T.prim_func(s_tir=True)
+    def meaning(
+        wide: T.Buffer((length, 4), "int8", offset_factor=1),
+        weight: T.Buffer((length, 4), "int8", offset_factor=1),
+        sums: T.Buffer((4, 4), "int32", offset_factor=1, scope="local"),
+    ) -> None:
+        with T.sblock("root"):
+            T.reads(sums[0:4, 0:4], wide[0:length, 0:4], weight[0:length, 0:4])
+            T.writes(sums[0:4, 0:4])
+            for i, j, q in T.grid(4, 4, length):
+                with T.sblock("sum"):
+                    vi, vj, vq = T.axis.remap("SSR", [i, j, q])
+                    sums[vi, vj] = sums[vi, vj] + T.Cast("int32", wide[vq, vi]) * T.Cast("int32", weight[vq, vj])
+
+    @T.prim_func(s_tir=True)
+    def call(
+        wide: T.Buffer((length, 4), "int8", offset_factor=1),
+        weight: T.Buffer((length, 4), "int8", offset_factor=1),
+        sums: T.Buffer((4, 4), "int32", offset_factor=1, scope="local"),
+    ) -> None:
+        with T.sblock("root"):
+            T.reads(sums[0:4, 0:4], wide[0:length, 0:4], weight[0:length, 0:4])
+            T.writes(sums[0:4, 0:4])
+            T.evaluate(
+                T.call_extern(
+                    "int32", "tc_dot_4x4", sums.access_ptr("rw"), wide.access_ptr("r"), weight.access_ptr("r"), length
+                )
+            )
+
+    return register(f"tinycast.dot_4x4_{length}", meaning, call)
+
+
+def register(name: str, meaning: Any, call: Any) -> str:
     TensorIntrin.register(name, meaning, call, override=True)
     return name

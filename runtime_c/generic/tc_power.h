@@ -1,55 +1,10 @@
-#ifndef TC_LOG_H
-#define TC_LOG_H
+#ifndef TC_POWER_H
+#define TC_POWER_H
 
 #include "tc_integral.h"
 #include "tc_math.h"
 
-/* Logarithms, powers and hyperbolic functions in float32 without a C library: the same bits on every target. */
-
-/* log(1 + f) for sqrt(1/2) - 1 < f < sqrt(2) - 1, plus `exponent` * ln(2): the series of atanh in s = f / (2 + f). */
-static inline float tc_log_parts(float f, float exponent)
-{
-    float s = f / (2.0f + f);
-    float z = s * s;
-    float series = z * (0.66666667f + z * (0.4f + z * (0.28571430f + z * (0.22222222f + z * 0.18181818f))));
-    float half_square = 0.5f * f * f;
-    return exponent * 0.693359375f + ((exponent * -2.12194440e-4f + s * (half_square + series)) - half_square + f);
-}
-
-static inline float tc_log(float x)
-{
-    uint32_t bits;
-    float exponent = 0.0f;
-    if (!(x > 0.0f)) {
-        return x < 0.0f || x - x != 0.0f ? (x - x) / (x - x) : -TC_INFINITY;
-    }
-    if (x > 3.4028234e38f) {
-        return x;
-    }
-    if (x < 1.17549435e-38f) { /* subnormal */
-        x *= 33554432.0f;
-        exponent = -25.0f;
-    }
-    bits = tc_to_bits(x) + (0x3f800000U - 0x3f3504f3U);
-    exponent += (float)((int32_t)(bits >> 23) - 127);
-    x = tc_from_bits((bits & 0x007fffffU) + 0x3f3504f3U);
-    return tc_log_parts(x - 1.0f, exponent);
-}
-
-static inline float tc_log1p(float x)
-{
-    if (x > -0.29f && x < 0.41f) {
-        return tc_log_parts(x, 0.0f);
-    }
-    return tc_log(1.0f + x);
-}
-
-/* log(1 + e^x) without overflow. */
-static inline float tc_softplus(float x)
-{
-    float magnitude = x < 0.0f ? -x : x;
-    return (x > 0.0f ? x : 0.0f) + tc_log1p(tc_exp(-magnitude));
-}
+/* Powers and hyperbolic functions in float32 without a C library: the same bits on every target. */
 
 static inline float tc_pow(float base, float exponent)
 {

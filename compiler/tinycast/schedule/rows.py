@@ -1,0 +1,72 @@
+"""The schedule of layers whose channels lie across vectors."""
+
+from __future__ import annotations
+
+from tinycast.ir.graph import Call, Tile
+from tinycast.ops.conv import Conv2D
+from tinycast.schedule.blocks import blocks_of, name_of
+from tinycast.schedule.overlap import Reads
+from tinycast.tvm_bridge.function import Schedule
+from tinycast.tvm_bridge.row_kernels import RowKernel
+
+_KEPT = ("accumulator", "partial", "rows")
+
+
+def schedule_rows(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, in_place: bool) -> Reads:
+    """Sums of a tile by the micro-kernel; the rest of the kernel in loops over channels, which compilers vectorize.
+
+    `moved`: the kernel itself brings its input into order, while copying rows of it. `in_place`: the output may take
+    the memory of an operand.
+    """
+    *before, output = blocks_of(schedule)
+    names = {name_of(schedule, b) for b in before}
+    for block in before:
+        if name_of(schedule, block) not in _KEPT:
+            schedule.compute_inline(block)
+    total = schedule.get_sblock("accumulator")
+    chunked = "partial" in names
+    rows, columns, channels = list(schedule.get_loops(total))[:3]
+    # Compilers vectorize no loop that writes what it may read: then a tile's results are copied last.
+    copied = [schedule.cache_write(output, 0, "local")] if in_place else []
+    for block in (output, *copied):
+        schedule.reverse_compute_at(block, channels)
+    sums = total
+    if chunked:
+        sums = schedule.get_sblock("partial")
+        position, channel, *chunks = list(schedule.get_loops(total))[3:]
+        schedule.reorder(*chunks, position, channel)
+        schedule.compute_at(sums, chunks[-1], preserve_unit_loops=True)
+        schedule.decompose_reduction(total, chunks[0])
+    for block in (sums, total):
+        schedule.set_scope(block, 0, "local")
+    loops = list(schedule.get_loops(sums))
+    tile_loops = loops[-5:]
+    extents = [int(schedule.get(loop).extent) for loop in tile_loops]
+    # TVM matches no loop of length 1.
+    single = [loop for loop, extent in zip(tile_loops, extents, strict=True) if extent == 1]
+    several = [loop for loop, extent in zip(tile_loops, extents, strict=True) if extent > 1]
+    schedule.reorder(*single, *several)
+    overlap = isinstance(anchor.op, Conv2D) and anchor.op.window.kernel != (1, 1)
+    one_row = int(schedule.get(rows).extent) == 1
+    if "rows" in names:
+        copy = schedule.get_sblock("rows")
+        schedule.compute_at(copy, rows if overlap else columns, preserve_unit_loops=True)
+        width = tile.input_channels or anchor.inputs[0].shape[-1]
+        if moved or not overlap:  # a pixel at a time: its conditions are the same for all channels
+            schedule.split(schedule.get_loops(copy)[-1], [None, width])
+    intrinsic = _intrinsic(extents[2], extents[3], anchor, tile)
+    # The start values are set inside of the position's loop, where that is a single one.
+    schedule.decompose_reduction(sums, [*single, *several][1 if extents[0] == 1 else 0])
+    schedule.tensorize(several[0], intrinsic)
+    if "rows" not in names or (not overlap and not one_row):
+        return Reads.AS_NEEDED
+    return Reads.ROW_FIRST if overlap else Reads.TILE_FIRST
+
+
+def _intrinsic(height: int, groups: int, anchor: Call, tile: Tile) -> str:
+    op = anchor.op
+    if not isinstance(op, Conv2D):
+        return RowKernel(tile.positions, anchor.inputs[0].shape[-1], 1, 1, groups, tile.lanes).register()
+    step, dilation = op.window.strides[1] * tile.input_channels, op.window.dilations[0] if height > 1 else 1
+    tap_step = op.window.dilations[1] * tile.input_channels if op.depthwise else 0
+    return RowKernel(tile.positions, step, height, dilation, groups, tile.lanes, tap_step).register()

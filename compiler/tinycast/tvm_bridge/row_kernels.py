@@ -1,0 +1,99 @@
+"""Micro-kernels of cores with vectors: what each computes, as TVM matches it, and the call that takes its place.
+
+Their meanings are written as text, since TVM matches no loop of length 1: those are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from functools import cache
+
+from tvm.script import from_source, tirx
+
+from tinycast.tvm_bridge.micro_kernels import register
+
+_CHANNELS = 8
+
+
+@dataclass(frozen=True)
+class RowKernel:
+    """A tile of `positions` (`step` elements apart) times eight channels; the window is `groups` groups in each of
+    `rows` rows, `dilation` rows apart. A group is `lanes` neighbours, or taps of a channel `tap_step` elements apart.
+    """
+
+    positions: int
+    step: int
+    rows: int
+    dilation: int
+    groups: int
+    lanes: int
+    tap_step: int = 0  # of a depthwise layer
+
+    @property
+    def function(self) -> str:
+        """The function of runtime_c."""
+        if self.tap_step:
+            return "tc_depthwise_pairs"
+        return "tc_dot_floats" if self.lanes == 1 else "tc_dot_pairs"
+
+    def register(self) -> str:
+        """Tell TVM of it. Returns the intrinsic's name."""
+        return _register(self)
+
+
+@cache
+def _register(kernel: RowKernel) -> str:
+    name = f"tinycast.{kernel.function}_{'_'.join(map(str, astuple(kernel)))}"
+    functions = [from_source(_function(kernel, body), {"T": tirx}) for body in (_meaning(kernel), _call(kernel))]
+    return register(name, *functions)
+
+
+def _function(kernel: RowKernel, body: list[str]) -> str:
+    operand, factor, result = ("float32",) * 3 if kernel.lanes == 1 else ("int16", "int8", "int32")
+    taps = kernel.tap_step or 1
+    height = (kernel.rows - 1) * kernel.dilation + 1
+    width = (kernel.positions - 1) * kernel.step + (kernel.groups * kernel.lanes - 1) * taps + 1
+    width += _CHANNELS - 1 if kernel.tap_step else 0
+    total = kernel.rows * kernel.groups
+    lines = [
+        "@T.prim_func(s_tir=True)",
+        "def kernel(",
+        f'    x: T.Buffer(({height}, {width}), "{operand}", offset_factor=1, strides=[T.int32(), 1]),',
+        f'    weight: T.Buffer(({total}, {_CHANNELS}, {kernel.lanes}), "{factor}", offset_factor=1),',
+        f'    sums: T.Buffer(({kernel.positions}, {_CHANNELS}), "{result}", offset_factor=1, scope="local"),',
+        ") -> None:",
+        '    with T.sblock("root"):',
+        f"        T.reads(sums[0:{kernel.positions}, 0:{_CHANNELS}], x[0:{height}, 0:{width}],"
+        f" weight[0:{total}, 0:{_CHANNELS}, 0:{kernel.lanes}])",
+        f"        T.writes(sums[0:{kernel.positions}, 0:{_CHANNELS}])",
+        *(f"        {line}" for line in body),
+    ]
+    return "\n".join(lines)
+
+
+def _meaning(kernel: RowKernel) -> list[str]:
+    extents = {"i": kernel.positions, "j": _CHANNELS, "r": kernel.rows, "q": kernel.groups, "k": kernel.lanes}
+    loops = {name: extent for name, extent in extents.items() if extent > 1}
+    i, j, r, q, k = (f"v{name}" if name in loops else "0" for name in extents)
+    kinds = "".join("S" if name in "ij" else "R" for name in loops)
+    cast = "" if kernel.lanes == 1 else 'T.Cast("int32", '
+    close = ")" if cast else ""
+    taps = kernel.tap_step or 1
+    at = f"{i} * {kernel.step} + {q} * {kernel.lanes * taps} + {k} * {taps}{' + ' + j if kernel.tap_step else ''}"
+    return [
+        f"for {', '.join(loops)} in T.grid({', '.join(map(str, loops.values()))}):",
+        '    with T.sblock("sum"):',
+        f'        {", ".join(f"v{name}" for name in loops)} = T.axis.remap("{kinds}", [{", ".join(loops)}])',
+        f"        sums[{i}, {j}] = sums[{i}, {j}] + {cast}x[{r} * {kernel.dilation}, {at}]{close}"
+        f" * {cast}weight[{r} * {kernel.groups} + {q}, {j}, {k}]{close}",
+    ]
+
+
+def _call(kernel: RowKernel) -> list[str]:
+    row_stride = f"x.strides[0] * {kernel.dilation}"
+    sizes = [kernel.positions, kernel.step, kernel.rows, row_stride, kernel.groups]
+    if kernel.tap_step:
+        sizes.append(kernel.tap_step)
+    pointers = 'sums.access_ptr("rw"), x.access_ptr("r"), weight.access_ptr("r")'
+    arguments = ", ".join(map(str, sizes))
+    return [f'T.evaluate(T.call_extern("int32", "{kernel.function}", {pointers}, {arguments}))']

@@ -1,0 +1,117 @@
+#ifndef TC_ROWS_H
+#define TC_ROWS_H
+
+#include <stdint.h>
+#include <wasm_simd128.h>
+
+/* The generic file says what these compute. Here a vector holds four int32 or float sums of a position, so that no
+ * sums run across a vector. They are always inlined, because `positions` has to be a constant: only then do
+ * the sums stay in registers. Engines have 16 of them, which is what six positions need. */
+
+#define TC_MOST_POSITIONS 6
+#define TC_INLINE static inline __attribute__((always_inline))
+#define TC_EACH_POSITION _Pragma("clang loop unroll(full)") for (int32_t p = 0; p < positions; ++p)
+
+TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weight, int32_t positions, int32_t step,
+                            int32_t rows, int32_t row_stride, int32_t pairs)
+{
+    v128_t low[TC_MOST_POSITIONS];
+    v128_t high[TC_MOST_POSITIONS];
+    TC_EACH_POSITION
+    {
+        low[p] = wasm_v128_load(sums + p * 8);
+        high[p] = wasm_v128_load(sums + p * 8 + 4);
+    }
+    for (int32_t row = 0; row < rows; ++row) {
+        const int16_t *pair = x;
+        for (int32_t i = 0; i < pairs; ++i) {
+            v128_t weight_low = wasm_i16x8_load8x8(weight);
+            v128_t weight_high = wasm_i16x8_load8x8(weight + 8);
+            TC_EACH_POSITION
+            {
+                v128_t element = wasm_v128_load32_splat(pair + p * step);
+                low[p] = wasm_i32x4_add(low[p], wasm_i32x4_dot_i16x8(element, weight_low));
+                high[p] = wasm_i32x4_add(high[p], wasm_i32x4_dot_i16x8(element, weight_high));
+            }
+            pair += 2;
+            weight += 16;
+        }
+        x += row_stride;
+    }
+    TC_EACH_POSITION
+    {
+        wasm_v128_store(sums + p * 8, low[p]);
+        wasm_v128_store(sums + p * 8 + 4, high[p]);
+    }
+}
+
+TC_INLINE void tc_dot_floats(float *sums, const float *x, const float *weight, int32_t positions, int32_t step,
+                             int32_t rows, int32_t row_stride, int32_t length)
+{
+    v128_t low[TC_MOST_POSITIONS];
+    v128_t high[TC_MOST_POSITIONS];
+    TC_EACH_POSITION
+    {
+        low[p] = wasm_v128_load(sums + p * 8);
+        high[p] = wasm_v128_load(sums + p * 8 + 4);
+    }
+    for (int32_t row = 0; row < rows; ++row) {
+        const float *element = x;
+        for (int32_t i = 0; i < length; ++i) {
+            v128_t weight_low = wasm_v128_load(weight);
+            v128_t weight_high = wasm_v128_load(weight + 4);
+            TC_EACH_POSITION
+            {
+                v128_t factor = wasm_v128_load32_splat(element + p * step);
+                low[p] = wasm_f32x4_add(low[p], wasm_f32x4_mul(factor, weight_low));
+                high[p] = wasm_f32x4_add(high[p], wasm_f32x4_mul(factor, weight_high));
+            }
+            ++element;
+            weight += 8;
+        }
+        x += row_stride;
+    }
+    TC_EACH_POSITION
+    {
+        wasm_v128_store(sums + p * 8, low[p]);
+        wasm_v128_store(sums + p * 8 + 4, high[p]);
+    }
+}
+
+TC_INLINE void tc_depthwise_pairs(int32_t *sums, const int16_t *x, const int8_t *weight, int32_t positions,
+                                  int32_t step, int32_t rows, int32_t row_stride, int32_t pairs, int32_t tap_step)
+{
+    v128_t low[TC_MOST_POSITIONS];
+    v128_t high[TC_MOST_POSITIONS];
+    TC_EACH_POSITION
+    {
+        low[p] = wasm_v128_load(sums + p * 8);
+        high[p] = wasm_v128_load(sums + p * 8 + 4);
+    }
+    for (int32_t row = 0; row < rows; ++row) {
+        const int16_t *tap = x;
+        for (int32_t i = 0; i < pairs; ++i) {
+            v128_t weight_low = wasm_i16x8_load8x8(weight);
+            v128_t weight_high = wasm_i16x8_load8x8(weight + 8);
+            TC_EACH_POSITION
+            {
+                v128_t first = wasm_v128_load(tap + p * step);
+                v128_t second = wasm_v128_load(tap + p * step + tap_step);
+                v128_t pairs_low = wasm_i16x8_shuffle(first, second, 0, 8, 1, 9, 2, 10, 3, 11);
+                v128_t pairs_high = wasm_i16x8_shuffle(first, second, 4, 12, 5, 13, 6, 14, 7, 15);
+                low[p] = wasm_i32x4_add(low[p], wasm_i32x4_dot_i16x8(pairs_low, weight_low));
+                high[p] = wasm_i32x4_add(high[p], wasm_i32x4_dot_i16x8(pairs_high, weight_high));
+            }
+            tap += 2 * tap_step;
+            weight += 16;
+        }
+        x += row_stride;
+    }
+    TC_EACH_POSITION
+    {
+        wasm_v128_store(sums + p * 8, low[p]);
+        wasm_v128_store(sums + p * 8 + 4, high[p]);
+    }
+}
+
+#endif

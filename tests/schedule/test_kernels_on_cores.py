@@ -1,0 +1,106 @@
+"""Convolutions and products of many shapes on the emulated cores against the NumPy reference: the same bytes.
+
+The layers are branches of one model, so that a core needs one build.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from tinycast.compress.quantize import QuantizeOptions, quantize
+from tinycast.execute.inputs import random_inputs
+from tinycast.execute.select import driver_for
+from tinycast.ir.graph import interpret
+from tinycast.model import simplify
+from tinycast.pipeline import build, compile_model
+from tinycast.program.lower import to_integers
+from tinycast.target.load import all_targets, load_target
+from tinycast.target.types import Platform
+
+CORES = [target.name for target in all_targets() if target.platform in (Platform.ARM_M, Platform.RISCV)]
+SAMPLES = 4
+
+# (input channels, height, width), output channels, kernel, strides, pads (top, left, bottom, right), group
+Shape = tuple[tuple[int, int, int], int, tuple[int, int], tuple[int, int], tuple[int, int, int, int], int]
+CHOSEN: list[Shape] = [
+    ((1, 1, 1), 1, (1, 1), (1, 1), (0, 0, 0, 0), 1),
+    ((12, 1, 1), 6, (1, 1), (1, 1), (0, 0, 0, 0), 1),
+    ((6, 5, 1), 3, (3, 1), (1, 1), (1, 0, 1, 0), 1),
+    ((1, 9, 5), 3, (4, 3), (2, 2), (1, 1, 2, 1), 1),
+    ((3, 7, 9), 5, (3, 3), (2, 2), (0, 0, 1, 1), 1),
+    ((7, 3, 5), 2, (1, 1), (1, 1), (0, 0, 0, 0), 1),
+    ((8, 5, 3), 9, (1, 1), (2, 2), (0, 0, 0, 0), 1),
+    ((17, 4, 4), 4, (1, 1), (1, 1), (0, 0, 0, 0), 1),
+    ((16, 4, 6), 8, (3, 3), (1, 1), (1, 1, 1, 1), 1),
+    ((5, 5, 7), 5, (3, 3), (1, 1), (1, 1, 1, 1), 5),
+    ((6, 5, 7), 4, (3, 2), (1, 1), (0, 0, 0, 0), 2),
+]
+PRODUCTS = [(1, 1), (3, 2), (4, 4), (13, 5), (20, 10), (64, 3)]
+
+
+def random_shapes(count: int) -> list[Shape]:
+    random = np.random.default_rng(7)
+
+    def pair(limit: int) -> tuple[int, int]:
+        first, second = random.integers(1, limit + 1, 2)
+        return int(first), int(second)
+
+    shapes: list[Shape] = []
+    for _ in range(count):
+        kernel = pair(4)
+        top, left, bottom, right = (int(random.integers(0, size)) for size in (*kernel, *kernel))
+        height, width = (int(random.integers(size, size + 7)) for size in kernel)
+        image = (int(random.integers(1, 20)), height, width)
+        shapes.append((image, int(random.integers(1, 11)), kernel, pair(2), (top, left, bottom, right), 1))
+    return shapes
+
+
+@cache
+def quantized_model() -> ir.Model:
+    random = np.random.default_rng(3)
+    nodes, weights, inputs, outputs = [], [], [], []
+    samples = {}
+
+    def weight(name: str, shape: tuple[int, ...]) -> str:
+        scale = 1 / np.sqrt(np.prod(shape[1:]))
+        weights.append(numpy_helper.from_array(random.normal(0, scale, shape).astype(np.float32), name))
+        return name
+
+    def port(name: str, shape: tuple[int, ...]) -> str:
+        inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        samples[name] = random.normal(0, 1, (8, *shape[1:])).astype(np.float32)
+        return name
+
+    shapes = [*CHOSEN, *random_shapes(14)]
+    for i, (image, out, kernel, strides, pads, group) in enumerate(shapes):
+        x, y = port(f"x{i}", (1, *image)), f"y{i}"
+        operands = [x, weight(f"w{i}", (out, image[0] // group, *kernel)), weight(f"b{i}", (out,))]
+        nodes.append(helper.make_node("Conv", operands, [f"c{i}"], strides=strides, pads=pads, group=group))
+        nodes.append(helper.make_node("Relu" if i % 2 else "Identity", [f"c{i}"], [y]))
+        outputs.append(helper.make_tensor_value_info(y, TensorProto.FLOAT, None))
+    for i, (length, out) in enumerate(PRODUCTS, len(shapes)):
+        operands = [port(f"x{i}", (1, length)), weight(f"w{i}", (out, length)), weight(f"b{i}", (out,))]
+        nodes.append(helper.make_node("Gemm", operands, [f"y{i}"], transB=1))
+        outputs.append(helper.make_tensor_value_info(f"y{i}", TensorProto.FLOAT, None))
+    graph = helper.make_graph(nodes, "kernels", inputs, outputs, weights)
+    model = ir.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8))
+    simplify(model)
+    return quantize(model, samples, QuantizeOptions(reconstruct=False))
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_kernels_give_the_references_bytes(core: str) -> None:
+    target = load_target(core)
+    program = to_integers(quantized_model().clone(), "kernels")
+    artifact = build(compile_model(quantized_model().clone(), target, "kernels", "0" * 64), "c")
+    inputs = random_inputs(artifact.manifest, SAMPLES)
+    outputs = driver_for(target).run(artifact.files, artifact.manifest, inputs).outputs
+    assert len(outputs) == len(CHOSEN) + 14 + len(PRODUCTS)
+    for sample in range(SAMPLES):
+        values = interpret(program, [inputs[v.name][sample].reshape(v.shape) for v in program.inputs])
+        for value, (name, actual) in zip(program.outputs, outputs.items(), strict=True):
+            np.testing.assert_array_equal(actual[sample].reshape(-1), values[value].reshape(-1), err_msg=name)

@@ -1,0 +1,158 @@
+"""Vector micro-kernels against the NumPy reference over random layers: the same bytes for int8."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_ir
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from tinycast.execute.wasm import WasmtimeDriver
+from tinycast.ir.graph import interpret
+from tinycast.model import simplify
+from tinycast.pipeline import compile_model, link
+from tinycast.program.lower import to_integers
+from tinycast.target.load import load_target
+from tinycast.target.types import Target
+
+Array = npt.NDArray[Any]
+WASM = load_target("wasm32")
+SAMPLES = 3
+
+
+def model(
+    rng: np.random.Generator, kind: str, *, int8: bool, residual: bool = False, channels: int = 0
+) -> onnx.ModelProto:
+    """One convolution ("conv", "pointwise", "depthwise") or "gemm" of random sizes, with `channels` outputs if given.
+
+    `residual`: the layer's own input is added to its result.
+    """
+    c = int(rng.integers(2, 20))
+    out = channels or int(rng.integers(2, 30))
+    attributes: dict[str, Any] = {}
+    if kind == "gemm":
+        shape, weight = (int(rng.integers(1, 4)), c * 7), (out, c * 7)
+        attributes = {"transB": 1}
+    else:
+        kernel = (1, 1) if kind == "pointwise" else tuple(int(n) for n in rng.integers(1, 6, 2))
+        shape = (1, c, *(int(n) for n in rng.integers(6, 14, 2)))
+        if kind == "depthwise":
+            out = attributes["group"] = c
+        if residual:
+            out, kernel = c, (3, 3)
+        weight = (out, 1 if kind == "depthwise" else c, *kernel)
+        attributes["strides"] = [1, 1] if residual else rng.integers(1, 3, 2).tolist()
+        attributes["pads"] = [1] * 4 if residual else rng.integers(0, 3, 4).tolist()
+        if kind == "depthwise" and max(kernel) < 3:
+            attributes["dilations"] = rng.integers(1, 3, 2).tolist()
+    nodes: list[onnx.NodeProto] = []
+    constants: list[onnx.TensorProto] = []
+
+    def constant(name: str, data: Array) -> str:
+        constants.append(numpy_helper.from_array(data, name))
+        return name
+
+    w = rng.standard_normal(weight).astype(np.float32)
+    bias = constant("bias", rng.standard_normal(out).astype(np.float32))
+    if int8:
+        w_scale = rng.uniform(0.005, 0.02, out).astype(np.float32)
+        quantized = rng.integers(-127, 128, weight).astype(np.int8)
+        zero = int(rng.integers(-128, 128))
+        qx = [constant("x_scale", np.float32(0.02).reshape(())), constant("x_zero", np.int8(zero).reshape(()))]
+        qy = [constant("y_scale", np.float32(0.3).reshape(())), constant("y_zero", np.int8(-zero // 2).reshape(()))]
+        qw = [constant("w", quantized), constant("w_scale", w_scale), constant("w_zero", np.zeros(out, np.int8))]
+        nodes += [
+            helper.make_node("DequantizeLinear", ["x", *qx], ["x_real"]),
+            helper.make_node("DequantizeLinear", qw, ["w_real"], axis=0),
+        ]
+        x, weights, y = "x_real", "w_real", "y_real"
+    else:
+        x, weights, y = "x", constant("w", w), "y"
+    sums = "sums" if residual else y
+    nodes.append(helper.make_node("Gemm" if kind == "gemm" else "Conv", [x, weights, bias], [sums], **attributes))
+    if residual:
+        if int8:
+            nodes.append(helper.make_node("QuantizeLinear", [sums, *qy], ["sums_q"]))
+            nodes.append(helper.make_node("DequantizeLinear", ["sums_q", *qy], ["sums_real"]))
+            sums = "sums_real"
+        nodes.append(helper.make_node("Add", [sums, x], [y]))
+    if int8:
+        nodes.append(helper.make_node("QuantizeLinear", [y, *qy], ["y"]))
+    dtype = TensorProto.INT8 if int8 else TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "layer",
+        [helper.make_tensor_value_info("x", dtype, shape)],
+        [helper.make_tensor_value_info("y", dtype, None)],
+        constants,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def run(proto: onnx.ModelProto, rng: np.random.Generator, target: Target = WASM) -> tuple[str, Array, Array]:
+    """The C of the kernels, the outputs of wasmtime and those of the reference."""
+    imported = onnx_ir.from_proto(onnx.shape_inference.infer_shapes(proto))
+    simplify(imported)
+    program = to_integers(imported, "layer")
+    (value,) = program.inputs
+    if value.dtype.value == "int8":
+        x = rng.integers(-128, 128, (SAMPLES, *value.shape)).astype(np.int8)
+    else:
+        x = rng.standard_normal((SAMPLES, *value.shape)).astype(np.float32)
+    expected = np.stack([interpret(program, [one])[program.outputs[0]] for one in x])
+    compiled = compile_model(imported, target, "layer", "0" * 64)
+    bodies = "\n".join(step.kernel.body for step in compiled.steps)
+    artifact = link(compiled)
+    samples = x[:, 0] if value.shape[0] == 1 and len(value.shape) > 1 else x
+    (outputs,) = WasmtimeDriver(target).run(artifact.files, artifact.manifest, {"x": samples}).outputs.values()
+    return bodies, outputs.reshape(SAMPLES, -1), expected.reshape(SAMPLES, -1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("kind", ["conv", "pointwise", "depthwise", "gemm"])
+def test_int8_layers_give_the_references_bytes(kind: str, seed: int) -> None:
+    rng = np.random.default_rng([seed, *kind.encode()])
+    bodies, outputs, expected = run(model(rng, kind, int8=True), rng)
+    assert ("tc_depthwise_pairs(" if kind == "depthwise" else "tc_dot_pairs(") in bodies
+    assert len(np.unique(expected)) > 10
+    np.testing.assert_array_equal(outputs, expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "int8"), [("conv", True), ("depthwise", True), ("gemm", True), ("conv", False), ("gemm", False)]
+)
+def test_the_plain_c_means_the_same(kind: str, int8: bool) -> None:
+    rng = np.random.default_rng(7)
+    _, outputs, expected = run(model(rng, kind, int8=int8), rng, replace(WASM, runtime=("generic",)))
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=0 if int8 else 1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("int8", [True, False])
+@pytest.mark.parametrize("kind", ["conv", "gemm"])
+def test_one_channel_needs_no_vector(kind: str, int8: bool) -> None:
+    rng = np.random.default_rng(1)
+    bodies, outputs, expected = run(model(rng, kind, int8=int8, channels=1), rng)
+    assert "tc_dot" not in bodies
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=0 if int8 else 1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("int8", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_layers_with_a_residual_sum(seed: int, int8: bool) -> None:
+    rng = np.random.default_rng(seed)
+    bodies, outputs, expected = run(model(rng, "conv", int8=int8, residual=True), rng)
+    assert ("tc_dot_pairs(" if int8 else "tc_dot_floats(") in bodies
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=0 if int8 else 1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["conv", "pointwise", "gemm"])
+def test_float_layers_are_close_to_the_reference(kind: str, seed: int) -> None:
+    rng = np.random.default_rng([seed, *kind.encode()])
+    bodies, outputs, expected = run(model(rng, kind, int8=False), rng)
+    assert "tc_dot_floats(" in bodies
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
