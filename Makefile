@@ -14,7 +14,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
 
 # pytest runs a process a core: were NumPy to start a thread a core in each of them, all would wait for each other.
-test test-all: export OPENBLAS_NUM_THREADS := 1
+test test-all conformance: export OPENBLAS_NUM_THREADS := 1
 
 test: lint packages
 	$(BIN)/pytest -n auto

@@ -39,8 +39,7 @@ static inline float tc_sinh(float x)
 {
     float magnitude = x < 0.0f ? -x : x;
     float e = tc_expm1(magnitude > 80.0f ? 0.5f * magnitude : magnitude);
-    float y = magnitude > 80.0f ? 0.5f * e * e : 0.5f * (e + e / (e + 1.0f));
-    return x < 0.0f ? -y : y;
+    return tc_copy_sign(magnitude > 80.0f ? 0.5f * e * e : 0.5f * (e + e / (e + 1.0f)), x);
 }
 
 static inline float tc_cosh(float x)
@@ -56,18 +55,22 @@ static inline float tc_asinh(float x)
     float square = magnitude * magnitude;
     float y = magnitude > 1e10f ? tc_log(magnitude) + 0.69314718f
                                 : tc_log1p(magnitude + square / (1.0f + tc_sqrt(square + 1.0f)));
-    return x < 0.0f ? -y : y;
+    return tc_copy_sign(y, x);
 }
 
 static inline float tc_acosh(float x)
 {
     float t = x - 1.0f;
+    if (t < 0.0f) {
+        return (x - x) / (x - x);
+    }
     return x > 1e10f ? tc_log(x) + 0.69314718f : tc_log1p(t + tc_sqrt(t * (x + 1.0f)));
 }
 
 static inline float tc_atanh(float x)
 {
-    return 0.5f * tc_log1p(2.0f * x / (1.0f - x));
+    float magnitude = x < 0.0f ? -x : x;
+    return tc_copy_sign(0.5f * tc_log1p(2.0f * magnitude / (1.0f - magnitude)), x);
 }
 
 #endif

@@ -4,7 +4,8 @@
 #include "tc_math.h"
 
 /* Trigonometric functions in float32 without a C library: the same bits on every target. The polynomials are those
- * of Cephes (S. Moshier). Sine and cosine lose accuracy slowly beyond |x| = 8192. */
+ * of Cephes (S. Moshier). Sine, cosine and tangent lose accuracy slowly beyond
+ * |x| = 8192, and are those of 0 beyond 3e9. */
 
 /* x = n pi/2 + r with |r| <= pi/4; pi/2 in three parts (Cody and Waite). */
 static inline float tc_reduce_quarter(float x, int32_t *quarter)
@@ -23,7 +24,7 @@ static inline float tc_reduce_quarter(float x, int32_t *quarter)
 static inline float tc_sin_near_zero(float x)
 {
     float z = x * x;
-    return ((-1.9515295891e-4f * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * x + x;
+    return tc_copy_sign(((-1.9515295891e-4f * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * x + x, x);
 }
 
 static inline float tc_cos_near_zero(float x)
@@ -73,8 +74,7 @@ static inline float tc_atan(float x)
     }
     z = magnitude * magnitude;
     z = (((8.05374449538e-2f * z - 1.38776856032e-1f) * z + 1.99777106478e-1f) * z - 3.33329491539e-1f) * z;
-    z = start + (z * magnitude + magnitude);
-    return x < 0.0f ? -z : z;
+    return tc_copy_sign(start + (z * magnitude + magnitude), x);
 }
 
 static inline float tc_asin_near_zero(float x)
@@ -89,7 +89,7 @@ static inline float tc_asin(float x)
     float magnitude = x < 0.0f ? -x : x;
     float y = magnitude > 0.5f ? 1.57079633f - 2.0f * tc_asin_near_zero(tc_sqrt(0.5f * (1.0f - magnitude)))
                                : tc_asin_near_zero(magnitude);
-    return x < 0.0f ? -y : y;
+    return tc_copy_sign(y, x);
 }
 
 static inline float tc_acos(float x)

@@ -82,6 +82,7 @@ class Case:
     rtol: float
     atol: float
     kind: Class
+    original: onnx.ModelProto | None = None  # of a function body written out: the model with the operator
 
     @cached_property
     def bound(self) -> dict[str, Array]:
@@ -130,11 +131,14 @@ def classify(model: onnx.ModelProto) -> Class:
 
 
 def bound_inputs(case: Case) -> dict[str, Array]:
-    """The graph inputs that reach a bound operand directly, with the case's values."""
+    """The graph inputs that reach a bound operand directly, with the case's values.
+
+    Where a function body is written out, the inputs that are bound for the operator itself.
+    """
     arrays = dict(zip((v.name for v in _real_inputs(case.model)), case.inputs, strict=False))
     names = [
         node.input[index]
-        for node in case.model.graph.node
+        for node in [*case.model.graph.node, *(case.original.graph.node if case.original else ())]
         for index in BOUND_INPUTS.get(case.operator if node.op_type == "Shape" else node.op_type, ())
         if index < len(node.input)
     ]
@@ -148,12 +152,12 @@ def node_cases() -> Iterator[Case]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         collected = collect_testcases()
-    operators = {c.name: c.model.graph.node[-1].op_type for c in collected}
+    models = {c.name: c.model for c in collected}
     for c in sorted(collected, key=lambda c: c.name):
         inputs, outputs = c.data_sets[0]
-        original = c.name.partition("_expanded")[0]
-        operator = operators.get(original, operators[c.name])
-        yield Case(c.name, operator, c.model, tuple(inputs), tuple(outputs), c.rtol, c.atol, classify(c.model))
+        original = models.get(c.name.partition("_expanded")[0], c.model)
+        operator, kind = original.graph.node[-1].op_type, classify(c.model)
+        yield Case(c.name, operator, c.model, tuple(inputs), tuple(outputs), c.rtol, c.atol, kind, original)
 
 
 def model_cases() -> Iterator[Case]:

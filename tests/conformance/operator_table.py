@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import onnx
 import onnx.defs
 from cases import Case, Class
 from check import Outcome
@@ -49,9 +50,11 @@ def _markdown(
     lines = [
         "# Operators",
         "",
-        "Written by `make conformance` from ONNX's own test cases: each is compiled to C, built and run on the host,",
-        "and compared with the case's outputs by the case's tolerance. Inputs that settle a shape or an axis are",
-        "constants of the compiled model (column *bound*); all others are read at run time.",
+        f"Written by `make conformance` from the test cases of onnx {onnx.__version__}: each is compiled to C, built",
+        "and run on the host (on no other target), and compared with the case's outputs by the case's tolerance.",
+        "Inputs that settle a shape or an axis are constants of the compiled model (column *bound*); all others are",
+        "read at run time. Operators without *own kernels* are compiled through the function bodies that ONNX gives",
+        "them.",
         "",
     ]
     for kind in (Class.PLAIN, Class.DATA_TYPE):

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cases import Case, Class, all_cases
 from check import check
 
-_STRIDE = 15
+_STRIDE = 20
+_LEAST_PASSING = 1400
 _RECORD = Path(__file__).resolve().parents[2] / "docs" / "operators.json"
 
 
@@ -38,6 +39,13 @@ def test_bound_inputs_are_few(cases: list[Case]) -> None:
     for case in cases:
         first = next((v.name for v in case.model.graph.input), "")
         assert first not in case.bound or case.operator in generators, case.name
+
+
+def test_most_cases_pass(cases: list[Case]) -> None:
+    """By the record of the last full run: it is not to shrink."""
+    passing = set(json.loads(_RECORD.read_text(encoding="utf-8"))["passing"])
+    assert passing <= {case.name for case in cases}
+    assert len(passing & {case.name for case in cases if case.kind is Class.PLAIN}) >= _LEAST_PASSING
 
 
 @pytest.mark.parametrize("part", range(4))

@@ -356,7 +356,7 @@ REARRANGE = (
     Row("space_to_depth", "float[1,2,4,6] x", "y = SpaceToDepth<blocksize=2>(x)"),
     Row("resize", "float[1,2,3,4] x", "y = Resize(x, , s)", {"s": floats(1, 1, 2, 3)}),
     Row("resize_sizes", "float[1,2,3,4] x", 'y = Resize<coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , , s)', {"s": ints(1, 2, 6, 8)}),
-    *(Row(f"resize_{mode}", "float[1,2,5,4] x", f'y = Resize<mode="{mode}">(x, , , s)', {"s": ints(1, 2, 8, 3)}) for mode in ("nearest", "linear", "cubic")),
+    *(Row(f"resize_{mode}_{s[1]}", "float[1,2,5,4] x", f'y = Resize<mode="{mode}">(x, , , s)', {"s": ints(1, *s)}) for mode in ("nearest", "linear", "cubic") for s in ((2, 8, 3), (2, 3, 2))),
     Row("resize_align_corners", "float[1,2,5,4] x", 'y = Resize<mode="linear", coordinate_transformation_mode="align_corners">(x, , , s)', {"s": ints(1, 2, 8, 7)}),
     Row("resize_after_conv", IMAGE, 'a = Conv(x, w) b = Resize<coordinate_transformation_mode="asymmetric", nearest_mode="floor">(a, , , s) y = Conv(b, v)', {"w": (4, 3, 3, 3), "s": ints(1, 4, 9, 4), "v": (2, 4, 1, 1)}),
     Row("upsample", "float[1,2,3,4] x", "y = Upsample(x, s)", {"s": floats(1, 1, 2, 2)}, opset=9),

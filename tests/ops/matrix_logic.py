@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from host_batch import Row, scalar
 
 PAIR = "int32[2,3] x, int32[3] z"
@@ -27,6 +28,12 @@ LOGIC = (
     *(Row(f"cast_to_{name}", "float[2,9] x", f"y = Cast<to={number}>(x)", output_type=name, low=0, high=100) for name, number in (("int8", 3), ("uint8", 2), ("int32", 6), ("int64", 7), ("bool", 9))),
     Row("cast_int8_to_int64", "int8[2,9] x", "y = Cast<to=7>(x)", output_type="int64", low=-99, high=99),
     Row("cast_int64_to_float", "int64[2,9] x", "y = Cast<to=1>(x)", low=-99, high=99),
+    Row("bit_cast", "float[2,3] x", "y = BitCast<to=6>(x)", output_type="int32", opset=26),
+    Row("quantize_at_run_time", "float[2,9] x, float s", "y = QuantizeLinear(x, s, p)", {"p": np.asarray(3, np.int8)}, output_type="int8", low=0.1),
+    Row("quantize_int16", "float[2,9] x", "y = QuantizeLinear(x, s, p)", {"s": scalar(0.001), "p": np.asarray(3, np.int16)}, output_type="int16"),
+    Row("quantize_dynamically", "float[2,9] x", "a, b, c = DynamicQuantizeLinear(x) y = DequantizeLinear(a, b, c)"),
+    Row("dequantize_at_run_time", "int8[2,9] x, float[2] s", "y = DequantizeLinear<axis=0>(x, s)", low=1, high=9),
+    Row("dequantize_blocks", "float[3,8] x", "w = DequantizeLinear<axis=1, block_size=4>(q, s, p) y = Add(x, w)", {"q": np.arange(24, dtype=np.int8).reshape(3, 8), "s": (3, 2), "p": np.arange(6, dtype=np.int8).reshape(3, 2)}),
     *(Row(f"{name.lower()}_int32", PAIR, f"y = {name}(x, z)", output_type="int32", low=1, high=99) for name in ("Add", "Sub", "Mul", "Div", "Min", "Max", "Mod")),
     Row("div_negative", PAIR, "a = Neg(x) y = Div(a, z)", output_type="int32", low=1, high=99),
     Row("mod_negative", PAIR, "a = Neg(x) y = Mod(a, z)", output_type="int32", low=1, high=9),
@@ -37,6 +44,8 @@ LOGIC = (
     Row("pow_int32", "int32[2,3] x, int32[3] z", "y = Pow(x, z)", output_type="int32", low=1, high=6),
     Row("clip_at_run_time", "float[2,9] x, float l", "y = Clip(x, l, h)", {"h": scalar(1.5)}, low=-2, high=0.5),
     Row("mat_mul_int32", "int32[2,3] x, int32[3,4] z", "y = MatMul(x, z)", output_type="int32", low=-9, high=9),
+    Row("mat_mul_integer", "uint8[2,3] x, uint8[3,4] z", "y = MatMulInteger(x, z, p, q)", {"p": np.asarray(12, np.uint8), "q": np.asarray([3, 0, 200, 9], np.uint8)}, output_type="int32", low=0, high=255),
+    Row("conv_integer", "uint8[1,2,4,5] x, uint8[3,2,2,3] w", "y = ConvInteger<pads=[1,0,0,1]>(x, w, p)", {"p": np.asarray(12, np.uint8)}, output_type="int32", low=0, high=255),
     Row("reduce_sum_int32", "int32[2,3] x", "y = ReduceSum(x)", output_type="int32", low=-9, high=9),
     Row("reduce_max_int8", "int8[2,3] x", "y = ReduceMax(x)", output_type="int8", low=-99, high=99),
 )  # fmt: skip

@@ -1,8 +1,9 @@
 # ruff: noqa: E501 - a table: one row a line
-"""Rows of the test matrix: convolutions and pools of any rank, transposed ones, weights at run time."""
+"""Rows of the test matrix: convolutions and pools of any rank, transposed ones, weights at run time, Fourier transforms."""
 
 from __future__ import annotations
 
+import numpy as np
 from host_batch import Row
 
 SPATIAL = (
@@ -18,5 +19,9 @@ SPATIAL = (
     Row("average_pool_3d", "float[1,2,4,5,6] x", "y = AveragePool<kernel_shape=[2,3,2], pads=[1,1,0,0,1,1]>(x)"),
     Row("global_average_pool_3d", "float[1,2,4,3,2] x", "y = GlobalAveragePool(x)"),
     Row("lp_pool", "float[1,3,8,8] x", "y = LpPool<kernel_shape=[2,3], p=2>(x)"),
+    Row("dft", "float[1,2,9,2] x", "y = DFT(x)", opset=20),
+    Row("dft_onesided", "float[1,9,1] x", "y = DFT<onesided=1>(x, , a)", {"a": np.asarray(1)}, opset=20),
+    Row("dft_inverse_longer", "float[1,5,3,2] x", "y = DFT<inverse=1>(x, n, a)", {"n": np.asarray(8), "a": np.asarray(1)}, opset=20),
+    Row("stft", "float[1,32,1] x, float[8] w", "y = STFT<onesided=1>(x, s, w)", {"s": np.asarray(5)}),
     Row("lp_pool_1", "float[1,3,9] x", "y = LpPool<kernel_shape=[2], strides=[2], p=1>(x)"),
 )  # fmt: skip

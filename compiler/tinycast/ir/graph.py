@@ -269,7 +269,7 @@ class Program:
 
 
 class Builder:
-    """Appends calls to a list; constants are folded by the reference."""
+    """Appends calls to a list; what depends on constants and on no elements alone is folded by the reference."""
 
     def __init__(self, program: Program, source: str, title: str = "") -> None:
         self.program = program
@@ -282,8 +282,8 @@ class Builder:
 
     def call(self, op: Op, inputs: Sequence[Value], name: str = "") -> Value:
         """The value of `op` on `inputs`. `name` is given to the result, else one is made from the source."""
-        if inputs and all(v.is_constant for v in inputs):
-            data = op.reference([v.data for v in inputs if v.data is not None])
+        if inputs and all(v.is_constant or v.size == 0 for v in inputs):
+            data = op.reference([np.empty(v.shape, v.dtype.numpy) if v.data is None else v.data for v in inputs])
             return Value(name or f"{self.source}.folded", data.shape, DType(data.dtype.name), data=data)
         return self.keep(op, inputs, name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinycast.ops import (
+    bit_cast,
     conv,
     conv_transpose,
     dense,
@@ -10,7 +11,9 @@ from tinycast.ops import (
     elementwise,
     extrema,
     fill,
+    fourier,
     gather,
+    integer_products,
     logic,
     normalize,
     pad,
@@ -31,8 +34,11 @@ FAMILIES = (
     conv_transpose,
     dense,
     einsum,
+    fourier,
+    integer_products,
     elementwise,
     logic,
+    bit_cast,
     unary,
     pool,
     reduce,

@@ -48,7 +48,17 @@ class ReduceExtremum(Op):
         return TensorType(tuple(1 if i in self.axes else n for i, n in enumerate(x.shape)), x.dtype)
 
     def reference(self, arrays: Sequence[Array]) -> Array:
-        return _NUMPY[self.function](arrays[0], axis=self.axes, keepdims=True).astype(arrays[0].dtype)
+        x = arrays[0]
+        return _NUMPY[self.function](x, axis=self.axes, keepdims=True, initial=self._of_nothing(x)).astype(x.dtype)
+
+    def _of_nothing(self, x: Array) -> float:
+        """The result where there are no elements."""
+        if self.function is Extremum.PROD:
+            return 1
+        if x.dtype.kind == "f":
+            return -np.inf if self.function is Extremum.MAX else np.inf
+        limits = np.iinfo(x.dtype)
+        return limits.min if self.function is Extremum.MAX else limits.max
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x = tensors[0]

@@ -147,7 +147,7 @@ def import_resize(node: Node) -> Value:
             rule = "floor" if node.kind == "Upsample" else node.text("nearest_mode", "round_prefer_floor")
             taken = nearest(grid, rule)
             repeats = grid.outputs // grid.length
-            if np.array_equal(taken, np.arange(grid.outputs) // max(repeats, 1)):
+            if np.array_equal(taken, np.repeat(np.arange(grid.length), repeats)):
                 counts[axis] = repeats
             else:
                 y = build.call(Gather(axis), [y, build.constant(taken.astype(np.int32), "positions")])
