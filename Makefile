@@ -8,19 +8,23 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	done)
 C_FILES = $(shell git ls-files 'runtime_c/*.[ch]' 'templates/*.[ch]' 'tests/*.[ch]')
 
-.PHONY: demo test test-all lint clean packages bench-mcu bench-web
+.PHONY: demo test test-all conformance lint clean packages bench-mcu bench-web
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
 
 # pytest runs a process a core: were NumPy to start a thread a core in each of them, all would wait for each other.
-test test-all: export OPENBLAS_NUM_THREADS := 1
+test test-all conformance: export OPENBLAS_NUM_THREADS := 1
 
 test: lint packages
 	$(BIN)/pytest -n auto
 
 test-all: lint packages
 	$(BIN)/pytest -n auto -m ''
+
+# ONNX's own test cases; writes docs/operators.md. Goes on where it was stopped.
+conformance: $(VENV)/dev.stamp
+	$(BIN)/python tests/conformance/run.py
 
 # Instructions, memory and estimated cycles on emulated cores; needs the measuring models in ../shared.
 bench-mcu: $(VENV)/dev.stamp packages

@@ -1,6 +1,7 @@
 #ifndef TC_MATH_H
 #define TC_MATH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -26,6 +27,12 @@ static inline uint32_t tc_to_bits(float value)
 static inline float tc_copy_sign(float magnitude, float sign)
 {
     return tc_from_bits((tc_to_bits(magnitude) & 0x7fffffffU) | (tc_to_bits(sign) & 0x80000000U));
+}
+
+/* A function, since a compiler of expressions takes x != x for false. */
+static inline bool tc_is_nan(float x)
+{
+    return x != x;
 }
 
 /* e^x - 1 for |x| <= ln(2) / 2: the Taylor series up to x^8, Horner's rule. */

@@ -10,6 +10,7 @@ const ARRAYS = {
   int32: Int32Array,
   uint32: Uint32Array,
   int64: BigInt64Array,
+  uint64: BigUint64Array,
   bool: Uint8Array,
 };
 

@@ -323,6 +323,7 @@ def test_every_element_type_has_its_typed_array(tmp_path: Path) -> None:
           int16: Int16Array.of(-32768, 7),
           int32: Int32Array.of(-2147483648, 7),
           int64: BigInt64Array.of(-9223372036854775808n, 7n),
+          uint64: BigUint64Array.of(18446744073709551615n, 7n),
           float32: Float32Array.of(0.5, -Infinity),
         });
         show(Object.entries(outputs).map(([name, array]) => [name, array.constructor.name, Array.from(array, String)]));
@@ -337,6 +338,7 @@ def test_every_element_type_has_its_typed_array(tmp_path: Path) -> None:
         "int16": ("Int16Array", ["-32768", "7"]),
         "int32": ("Int32Array", ["-2147483648", "7"]),
         "int64": ("BigInt64Array", ["-9223372036854775808", "7"]),
+        "uint64": ("BigUint64Array", ["18446744073709551615", "7"]),
         "float32": ("Float32Array", ["0.5", "-Infinity"]),
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tinycast.errors import TinycastError
 from tinycast.execute.host import HostDriver
 from tinycast.ir.graph import Program
 from tinycast.model import load, simplify
+from tinycast.model.convert import OPSET
 from tinycast.pipeline import build, compile_model
 from tinycast.program.lower import to_integers
 from tinycast.target.load import load_target
@@ -29,11 +31,24 @@ Array = npt.NDArray[Any]
 HOST = load_target("host")
 
 
+def ints(*values: int) -> Array:
+    return np.asarray(values, np.int64)
+
+
+def floats(*values: float) -> Array:
+    return np.asarray(values, np.float32)
+
+
+def scalar(value: float) -> Array:
+    return np.asarray(value, np.float32)
+
+
 @dataclass(frozen=True)
 class Row:
     """A model as text: `given` as in "float[1,3,8,8] x", `nodes` in ONNX's textual syntax.
 
-    Weights are arrays, or shapes of random ones. Samples are drawn from low..high.
+    Weights are arrays, or shapes of random ones. `output_type` is one for all outputs, or one for each. Samples are
+    drawn from low..high.
     """
 
     name: str
@@ -48,7 +63,8 @@ class Row:
 
     def proto(self) -> onnx.ModelProto:
         random = np.random.default_rng(sum(map(ord, self.name)))
-        results = ", ".join(f"{self.output_type} {name}" for name in self.outputs.split())
+        names, types = self.outputs.split(), self.output_type.split()
+        results = ", ".join(f"{kind} {name}" for kind, name in zip(cycle(types), names, strict=False))
         text = f'<ir_version: 7, opset_import: ["" : {self.opset}]> g ({self.given}) => ({results}) {{ {self.nodes} }}'
         proto = onnx.parser.parse_model(text)
         proto.ir_version = 10
@@ -63,11 +79,15 @@ class Row:
 
     def samples(self, proto: onnx.ModelProto, count: int = 3) -> dict[str, Array]:
         random = np.random.default_rng(7)
-        shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in proto.graph.input}
-        return {
-            name: random.uniform(self.low, self.high, (count, *shape)).astype(np.float32)
-            for name, shape in shapes.items()
-        }
+        samples = {}
+        for value in proto.graph.input:
+            kind = value.type.tensor_type
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+            numbers = random.uniform(self.low, self.high, (count, *(d.dim_value for d in kind.shape.dim)))
+            samples[value.name] = (
+                numbers > 0 if dtype == np.bool_ else np.floor(numbers) if dtype.kind in "iu" else numbers
+            ).astype(dtype)
+        return samples
 
 
 def loaded(proto: onnx.ModelProto) -> onnx_ir.Model:
@@ -135,4 +155,8 @@ def run_each_on_host(
 
 
 def batches(rows: Sequence[Row], size: int) -> list[tuple[Row, ...]]:
-    return [tuple(rows[i : i + size]) for i in range(0, len(rows), size)]
+    """Parts of the rows, those of one opset (as the compiler takes them) together."""
+    of_opset: dict[int, list[Row]] = {}
+    for row in rows:
+        of_opset.setdefault(max(row.opset, OPSET), []).append(row)
+    return [tuple(same[i : i + size]) for same in of_opset.values() for i in range(0, len(same), size)]

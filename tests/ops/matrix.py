@@ -3,26 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
-from host_batch import Row
-
-Array = npt.NDArray[Any]
-
-
-def ints(*values: int) -> Array:
-    return np.asarray(values, np.int64)
-
-
-def floats(*values: float) -> Array:
-    return np.asarray(values, np.float32)
-
-
-def scalar(value: float) -> Array:
-    return np.asarray(value, np.float32)
-
+from host_batch import Row, floats, ints, scalar
+from matrix_logic import LOGIC
+from matrix_positions import POSITIONS
+from matrix_spatial import SPATIAL
 
 IMAGE = "float[1,3,8,8] x"
 
@@ -182,6 +167,10 @@ DENSE = (
     Row("gemm_prime_sum", "float[1,997] x", "y = Gemm(x, w, b)", {"w": (997, 3), "b": (3,)}),
     Row("gemm_relu", "float[2,13] x", "a = Gemm(x, w, b) y = Relu(a)", {"w": (13, 7), "b": (7,)}),
     Row("gemm_bias_at_run_time", "float[1,7] x, float[1,5] c", "y = Gemm(x, w, c)", {"w": (7, 5)}),
+    Row("gemm_two_inputs", "float[3,7] x, float[5,7] z", "y = Gemm<transB=1, alpha=0.5>(x, z)"),
+    Row("mat_mul_two_inputs", "float[2,1,3,7] x, float[4,7,5] z", "y = MatMul(x, z)"),
+    Row("einsum", "float[2,3] x, float[3,4] z", 'y = Einsum<equation="ij,jk->ik">(x, z)'),
+    Row("einsum_batched", "float[2,3,4] x, float[2,5,4] z", 'y = Einsum<equation="bij,bkj->bik">(x, z)'),
     Row("mat_mul_1d", "float[7] x", "y = MatMul(x, w)", {"w": (7, 5)}),
     Row("mat_mul_2d", "float[3,7] x", "y = MatMul(x, w)", {"w": (7, 5)}),
     Row("mat_mul_3d", "float[2,3,7] x", "y = MatMul(x, w)", {"w": (7, 5)}),
@@ -202,11 +191,15 @@ DENSE = (
 _UNARY = {
     "Abs": "", "Neg": "", "Exp": "", "Sigmoid": "", "Tanh": "", "Erf": "", "Relu": "", "Elu": "", "HardSigmoid": "",
     "HardSwish": "", "LeakyRelu": "", "Sign": "", "Floor": "", "Ceil": "", "Round": "", "Selu": "", "Celu": "",
-    "ThresholdedRelu": "", "Softplus": "", "Softsign": "", "Mish": "", "Gelu": "",
+    "ThresholdedRelu": "", "Softplus": "", "Softsign": "", "Mish": "", "Gelu": "", "Sin": "", "Cos": "", "Atan": "",
+    "Sinh": "", "Cosh": "", "Asinh": "",
 }  # fmt: skip
 
 UNARY = (
     *(Row(f"{name.lower()}", "float[2,3,5] x", f"y = {name}(x)", low=-6, high=6) for name in _UNARY),
+    *(Row(f"{name.lower()}", "float[2,3,5] x", f"y = {name}(x)", low=-0.99, high=0.99) for name in ("Asin", "Acos", "Atanh", "Tan")),
+    Row("acosh", "float[2,3,5] x", "y = Acosh(x)", low=1, high=9),
+    Row("swish_operator", "float[2,3,5] x", "y = Swish<alpha=0.5>(x)", low=-6, high=6, opset=24),
     Row("sqrt", "float[2,3,5] x", "y = Sqrt(x)", low=0, high=9),
     Row("reciprocal", "float[2,3,5] x", "y = Reciprocal(x)", low=0.5, high=9),
     Row("elu_alpha", "float[2,15] x", "y = Elu<alpha=0.3>(x)", low=-6, high=6),
@@ -223,6 +216,8 @@ UNARY = (
     Row("celu_alpha", "float[2,15] x", "y = Celu<alpha=0.5>(x)", low=-6, high=6),
     Row("log", "float[2,15] x", "y = Log(x)", low=0.01, high=20),
     *(Row(f"pow_{name}", "float[2,15] x", "y = Pow(x, p)", {"p": scalar(p)}, low=0.1, high=4) for name, p in (("half", 0.5), ("two", 2), ("three", 3), ("other", 1.7), ("reciprocal", -1))),
+    Row("pow_two_inputs", "float[2,15] x, float[15] z", "y = Pow(x, z)", low=0.1, high=4),
+    Row("pow_negative_base_odd", "float[2,15] x", "y = Pow(x, p)", {"p": scalar(5)}),
     Row("pow_negative_base", "float[2,15] x", "y = Pow(x, p)", {"p": scalar(2)}),
     Row("prelu", "float[1,3,4,5] x", "y = PRelu(x, s)", {"s": (3, 1, 1)}),
     Row("conv_prelu", IMAGE, "a = Conv(x, w) y = PRelu(a, s)", {"w": (4, 3, 3, 3), "s": (4, 1, 1)}),
@@ -279,6 +274,17 @@ REDUCE = (
     Row("reduce_mean_long", "float[1,2,40,40] x", "y = ReduceMean<keepdims=0>(x, a)", {"a": ints(2, 3)}),
     Row("reduce_mean_after_conv", IMAGE, "a = Conv(x, w) b = Relu(a) y = ReduceMean<keepdims=0>(b, c)", {"w": (4, 3, 3, 3), "c": ints(2, 3)}),
     *(Row(f"{kind.lower()}_two_axes", "float[2,3,5] x", f"y = {kind}<keepdims=0>(x, a)", {"a": ints(0, 2)}) for kind in ("ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare")),
+    Row("reduce_prod", "float[2,3,5] x", "y = ReduceProd<keepdims=0>(x, a)", {"a": ints(1)}),
+    Row("instance_norm", "float[1,3,4,5] x", "y = InstanceNormalization<epsilon=0.01>(x, s, b)", {"s": floats(1, 2, 0.5), "b": (3,)}),
+    Row("batch_norm_at_run_time", "float[2,3,4] x, float[3] s", "y = BatchNormalization(x, s, b, m, v)", {"b": (3,), "m": (3,), "v": floats(1, 2, 0.5)}),
+    Row("lrn", "float[1,7,3,4] x", "y = LRN<size=3, alpha=0.3, beta=0.6, bias=1.5>(x)"),
+    Row("lp_norm", "float[3,4,5] x", "y = LpNormalization<axis=1>(x)"),
+    Row("lp_norm_1", "float[3,4] x", "y = LpNormalization<p=1>(x)"),
+    Row("layer_norm", "float[2,3,8] x", "y = LayerNormalization(x, s, b)", {"s": (8,), "b": (8,)}),
+    Row("hardmax", "float[3,4,5] x", "y = Hardmax<axis=1>(x)"),
+    Row("reduce_log_sum_exp", "float[2,3,5] x", "y = ReduceLogSumExp(x, a)", {"a": ints(1)}, low=-99, high=99),
+    Row("reduce_log_sum", "float[2,3,5] x", "y = ReduceLogSum<keepdims=0>(x)", low=0.1, high=9),
+    *(Row(f"{kind.lower()}_nothing", "float[2,3] x", f"y = {kind}<noop_with_empty_axes=1>(x)") for kind in ("ReduceMax", "ReduceSum")),
     Row("reduce_max_all", "float[2,3,5] x", "y = ReduceMax(x)"),
     Row("reduce_max_after_conv", IMAGE, "a = Conv(x, w) y = ReduceMax<keepdims=0>(a, c)", {"w": (4, 3, 3, 3), "c": ints(2, 3)}),
     *(Row(f"log_softmax_axis_{axis}", "float[2,3,9] x", f"y = LogSoftmax<axis={axis}>(x)", low=-9, high=9) for axis in (0, 1, -1)),
@@ -313,6 +319,9 @@ SHAPE = (
     Row("pad_axes", "float[2,3,4] x", "y = Pad(x, p, v, a)", {"p": ints(1, 2), "v": scalar(-1), "a": ints(-2)}, opset=19),
     Row("pad_opset_10", "float[2,3] x", "y = Pad<pads=[1,0,2,3], value=0.5>(x)", opset=10),
     Row("pad_channels", IMAGE, "a = Conv(x, w) y = Pad(a, p)", {"w": (4, 3, 3, 3), "p": ints(0, 2, 0, 0, 0, 2, 0, 0)}),
+    *(Row(f"pad_{mode}", "float[1,3,4,5] x", f'y = Pad<mode="{mode}">(x, p)', {"p": ints(0, 0, 1, 2, 0, 0, 3, 1)}) for mode in ("reflect", "edge", "wrap")),
+    Row("pad_negative", "float[4,5] x", "y = Pad(x, p)", {"p": ints(-1, 2, 1, -2)}),
+    Row("pad_value_at_run_time", "float[2,3] x, float[1] v", "y = Pad(x, p, v)", {"p": ints(1, 0, 2, 3)}),
     Row("pad_none", "float[2,3] x", "a = Relu(x) y = Pad(a, p)", {"p": ints(0, 0, 0, 0)}),
     Row("slice", "float[4,5,6] x", "y = Slice(x, s, e)", {"s": ints(1, 0, 2), "e": ints(3, 5, 6)}),
     Row("slice_axes", "float[4,5,6] x", "y = Slice(x, s, e, a)", {"s": ints(1, -3), "e": ints(1000, -1), "a": ints(0, -1)}),
@@ -337,6 +346,7 @@ REARRANGE = (
     Row("split_channels", IMAGE, "a = Conv(x, w) b, c = Split<axis=1, num_outputs=2>(a) d = Sigmoid(c) y = Mul(b, d)", {"w": (8, 3, 3, 3)}),
     Row("gather_scalar", "float[4,5] x", "y = Gather<axis=1>(x, i)", {"i": np.asarray(-2)}),
     Row("gather_run", "float[4,5] x", "y = Gather<axis=0>(x, i)", {"i": ints(3, 1)}),
+    Row("gather_channels", "float[1,4,4,4] x", "a = Conv(x, w) b = Gather<axis=1>(a, i) y = Conv(b, v)", {"w": (6, 4, 3, 3), "i": ints(5, 0, -3, 0), "v": (3, 4, 1, 1)}),
     Row("gather_any", "float[4,5] x", "y = Gather<axis=1>(x, i)", {"i": np.asarray([[0, 4, 1], [2, 2, 3]])}),
     Row("expand", "float[3,1] x", "y = Expand(x, s)", {"s": ints(2, 1, 4)}),
     Row("expand_nothing", "float[3,4] x", "a = Relu(x) y = Expand(a, s)", {"s": ints(1, 4)}),
@@ -346,6 +356,9 @@ REARRANGE = (
     Row("space_to_depth", "float[1,2,4,6] x", "y = SpaceToDepth<blocksize=2>(x)"),
     Row("resize", "float[1,2,3,4] x", "y = Resize(x, , s)", {"s": floats(1, 1, 2, 3)}),
     Row("resize_sizes", "float[1,2,3,4] x", 'y = Resize<coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , , s)', {"s": ints(1, 2, 6, 8)}),
+    *(Row(f"resize_{mode}_{s[1]}", "float[1,2,5,4] x", f'y = Resize<mode="{mode}">(x, , , s)', {"s": ints(1, *s)}) for mode in ("nearest", "linear", "cubic") for s in ((2, 8, 3), (2, 3, 2))),
+    Row("resize_align_corners", "float[1,2,5,4] x", 'y = Resize<mode="linear", coordinate_transformation_mode="align_corners">(x, , , s)', {"s": ints(1, 2, 8, 7)}),
+    Row("resize_after_conv", IMAGE, 'a = Conv(x, w) b = Resize<coordinate_transformation_mode="asymmetric", nearest_mode="floor">(a, , , s) y = Conv(b, v)', {"w": (4, 3, 3, 3), "s": ints(1, 4, 9, 4), "v": (2, 4, 1, 1)}),
     Row("upsample", "float[1,2,3,4] x", "y = Upsample(x, s)", {"s": floats(1, 1, 2, 2)}, opset=9),
     Row("u_net", "float[1,2,8,8] x", "a = Conv<pads=[1,1,1,1]>(x, w1) b = Relu(a) c = MaxPool<kernel_shape=[2,2], strides=[2,2]>(b) d = Conv<pads=[1,1,1,1]>(c, w2) e = Relu(d) f = Resize(e, , s) g = Concat<axis=1>(f, b) y = Conv<pads=[1,1,1,1]>(g, w3)", {"w1": (4, 2, 3, 3), "w2": (6, 4, 3, 3), "s": floats(1, 1, 2, 2), "w3": (3, 10, 3, 3)}),
 )  # fmt: skip
@@ -361,6 +374,7 @@ GRAPH = (
     Row("computed_constant_output", "float[2,5] x", "y = Relu(x) z = Neg(c)", {"c": (2, 3)}, outputs="y z"),
     Row("unused_input", "float[2,5] x, float[3] q", "y = Relu(x)"),
     Row("keywords_as_names", IMAGE, "double = Conv(x, static, signed) y = Mul(double, int)", {"static": (4, 3, 3, 3), "signed": (4,), "int": (4, 1, 1)}),
+    Row("rotary", "float[1,4,3,8] x, float[1,3,1,4] c, float[1,3,1,4] s", "t = Transpose<perm=[0,2,1,3]>(x) a, b = Split<axis=3, num_outputs=2>(t) ac = Mul(c, a) bs = Mul(s, b) d = Sub(ac, bs) as = Mul(s, a) bc = Mul(c, b) e = Add(as, bc) f = Concat<axis=3>(d, e) y = Transpose<perm=[0,2,1,3]>(f)"),
     Row("diamond", "float[2,5] x", "a = Sigmoid(x) b = Tanh(a) c = Neg(a) y = Mul(b, c)"),
     Row("residual", "float[1,4,6,6] x", "a = Conv<pads=[1,1,1,1]>(x, w, b) r = Relu(a) c = Conv<pads=[1,1,1,1]>(r, v) s = Add(c, x) y = Relu(s)", {"w": (4, 4, 3, 3), "b": (4,), "v": (4, 4, 3, 3)}),
     Row("residual_projection", "float[1,4,6,6] x", "a = Conv<pads=[1,1,1,1], strides=[2,2]>(x, w) p = Conv<strides=[2,2]>(x, v) s = Add(a, p) y = Relu(s)", {"w": (6, 4, 3, 3), "v": (6, 4, 1, 1)}),
@@ -381,4 +395,6 @@ GRAPH = (
     Row("flatten_concat", "float[1,3,4,4] x, float[1,2] z", "a = Conv(x, w) f = Flatten(a) c = Concat<axis=1>(f, z) y = Gemm(c, v)", {"w": (4, 3, 3, 3), "v": (18, 3)}),
 )  # fmt: skip
 
-ROWS: tuple[Row, ...] = (*CONV, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *REARRANGE, *GRAPH)
+ROWS: tuple[Row, ...] = (
+    *CONV, *SPATIAL, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *REARRANGE, *GRAPH, *LOGIC, *POSITIONS,
+)  # fmt: skip

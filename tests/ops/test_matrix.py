@@ -8,7 +8,7 @@ from host_batch import Row, batches, loaded, run_each_on_host
 from matrix import ROWS
 from tinycast.errors import TinycastError
 from tinycast.model import Session
-from tinycast.ops import IMPORTERS
+from tinycast.ops import FAMILIES, IMPORTERS
 
 TOLERANCE = 1e-5  # of the largest output
 
@@ -29,8 +29,10 @@ def test_float_models_agree_with_onnx_runtime(rows: tuple[Row, ...]) -> None:
     for name, outputs in results.items():
         assert outputs.keys() == expected[name].keys()
         for port, y in outputs.items():
-            distance = float(np.abs(y.reshape(-1) - expected[name][port].reshape(-1)).max())
-            if not distance <= TOLERANCE * float(np.abs(expected[name][port]).max()):
+            wanted = expected[name][port]
+            assert y.dtype == wanted.dtype, name
+            distance = float(np.abs(y.reshape(-1).astype(np.float64) - wanted.reshape(-1)).max())
+            if not distance <= TOLERANCE * float(np.abs(wanted.astype(np.float64)).max()):
                 wrong.append(f"{name}: output {port} differs by {distance:g}")
     assert not wrong + failures, "\n".join(wrong + failures)
     assert len(results) == len(rows)
@@ -42,13 +44,18 @@ def reference(proto, samples):
 
     session = Session(onnx_ir.serde.deserialize_model(proto), optimized=False)
     count = len(next(iter(samples.values())))
-    runs = [session.run({name: array[i] for name, array in samples.items()}) for i in range(count)]
+    runs = [session.run({name: np.asarray(array[i]) for name, array in samples.items()}) for i in range(count)]
     return {port: np.stack([run[port] for run in runs]) for port in session.outputs}
 
 
 def test_every_operator_has_a_row() -> None:
     used = {node.op_type for row in ROWS for node in row.proto().graph.node}
     assert set(IMPORTERS) - {"QuantizeLinear", "DequantizeLinear"} <= used
+
+
+def test_every_operator_is_imported_by_one_family() -> None:
+    names = [name for family in FAMILIES for name in family.IMPORTERS]
+    assert len(names) == len(set(names))
 
 
 def test_names_of_rows_are_unique() -> None:

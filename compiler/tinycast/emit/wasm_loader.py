@@ -24,6 +24,7 @@ _TYPED_ARRAYS = {
     DType.INT32: "Int32Array",
     DType.UINT32: "Uint32Array",
     DType.INT64: "BigInt64Array",
+    DType.UINT64: "BigUint64Array",
     DType.BOOL: "Uint8Array",
 }
 # A module that only engines with these instructions take for valid. Its function is `i8x16.popcnt(i8x16.splat(0))`.

@@ -25,6 +25,7 @@ class Pattern(Enum):
     DENSE = "dense"  # a sum of products, channels share their inputs
     CHANNELWISE = "channelwise"  # a reduction over a window; channels are independent
     ROWS = "rows"  # several passes over an axis
+    ROUTINE = "routine"  # on data in an order of its own: its kernel is written in C
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,38 @@ class Op(ABC):
 
 
 @dataclass(frozen=True)
+class Routine(Op):
+    """An operator whose kernel is C: what no loop nest over the output says (sorting, scattering, recurrence).
+
+    It may have several outputs.
+    """
+
+    pattern: ClassVar[Pattern] = Pattern.ROUTINE
+    runtime: ClassVar[frozenset[str]] = frozenset()  # files of runtime_c that the body uses
+
+    @abstractmethod
+    def infer_all(self, inputs: Sequence[Value]) -> tuple[TensorType, ...]:
+        """Shapes and types of all outputs."""
+
+    @abstractmethod
+    def reference_all(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
+        """All outputs, in NumPy."""
+
+    @abstractmethod
+    def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
+        """The C statements of the kernel, whose parameters are input_0, input_1, …, output_0, output_1, …"""
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return self.infer_all(inputs)[0]
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        return self.reference_all(arrays)[0]
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        raise NotImplementedError  # body() says it in C
+
+
+@dataclass(frozen=True)
 class QuantizedTensor:
     """The real tensor scale * (value - zero_point); `value` is int8."""
 
@@ -163,13 +196,18 @@ class IntegerForm:
 
 @dataclass(eq=False)
 class Call:
-    """One operator applied. `source` is the ONNX node's name."""
+    """One operator applied. `source` is the ONNX node's name, `more` the outputs after the first."""
 
     op: Op
     inputs: tuple[Value, ...]
     output: Value
     source: str
     title: str = ""  # the ONNX operator it stands for
+    more: tuple[Value, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        return (self.output, *self.more)
 
 
 @dataclass(eq=False)
@@ -184,7 +222,7 @@ class Program:
     reserved: set[str] = field(default_factory=set)  # names given out, or used by the ONNX model
 
     def producers(self) -> dict[Value, Call]:
-        return {call.output: call for call in self.calls}
+        return {value: call for call in self.calls for value in call.outputs}
 
     def consumers(self) -> dict[Value, list[Call]]:
         uses: dict[Value, list[Call]] = {}
@@ -205,7 +243,7 @@ class Program:
         live = set(self.outputs)
         kept: list[Call] = []
         for call in reversed(self.calls):
-            if call.output in live:
+            if not live.isdisjoint(call.outputs):
                 kept.append(call)
                 live.update(call.inputs)
         removed = len(self.calls) - len(kept)
@@ -225,13 +263,13 @@ class Program:
     def values(self) -> Iterable[Value]:
         seen: dict[Value, None] = dict.fromkeys(self.inputs)
         for call in self.calls:
-            seen.update(dict.fromkeys((*call.inputs, call.output)))
+            seen.update(dict.fromkeys((*call.inputs, *call.outputs)))
         seen.update(dict.fromkeys(self.outputs))
         return seen
 
 
 class Builder:
-    """Appends calls to a list; constants are folded by the reference."""
+    """Appends calls to a list; what depends on constants and on no elements alone is folded by the reference."""
 
     def __init__(self, program: Program, source: str, title: str = "") -> None:
         self.program = program
@@ -244,8 +282,8 @@ class Builder:
 
     def call(self, op: Op, inputs: Sequence[Value], name: str = "") -> Value:
         """The value of `op` on `inputs`. `name` is given to the result, else one is made from the source."""
-        if inputs and all(v.is_constant for v in inputs):
-            data = op.reference([v.data for v in inputs if v.data is not None])
+        if inputs and all(v.is_constant or v.size == 0 for v in inputs):
+            data = op.reference([np.empty(v.shape, v.dtype.numpy) if v.data is None else v.data for v in inputs])
             return Value(name or f"{self.source}.folded", data.shape, DType(data.dtype.name), data=data)
         return self.keep(op, inputs, name)
 
@@ -256,20 +294,34 @@ class Builder:
         self.calls.append(Call(op, tuple(inputs), output, self.source, self.title or op.title))
         return output
 
+    def call_all(self, op: Routine, inputs: Sequence[Value]) -> tuple[Value, ...]:
+        """All outputs of `op`."""
+        if all(v.data is not None for v in inputs):
+            arrays = op.reference_all([v.data for v in inputs if v.data is not None])
+            return tuple(self.constant(array, f"folded_{i}") for i, array in enumerate(arrays))
+        outputs = tuple(
+            Value(self.program.unique_name(f"{self.source}.{i}"), kind.shape, kind.dtype)
+            for i, kind in enumerate(op.infer_all(inputs))
+        )
+        self.calls.append(Call(op, tuple(inputs), outputs[0], self.source, self.title or op.title, outputs[1:]))
+        return outputs
+
 
 def interpret(program: Program, inputs: Sequence[Array]) -> dict[Value, Array]:
     """Run the references of all calls. Returns every value's array; `inputs` are in the program's order."""
     known: dict[Value, Array] = dict(zip(program.inputs, inputs, strict=True))
     for call in program.calls:
         arrays = [known[v] if v.data is None else v.data for v in call.inputs]
-        result = call.op.reference(arrays)
-        if result.shape != call.output.shape or result.dtype.name != call.output.dtype.value:
-            raise InternalError(
-                f"{call.op.title} gave {result.dtype}{result.shape}, its type says "
-                f"{call.output.dtype.value}{call.output.shape}",
-                where=call.source,
-            )
-        known[call.output] = result
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # infinities and NaNs are results, too
+            results = call.op.reference_all(arrays) if isinstance(call.op, Routine) else (call.op.reference(arrays),)
+        for value, result in zip(call.outputs, results, strict=True):
+            if result.shape != value.shape or result.dtype.name != value.dtype.value:
+                raise InternalError(
+                    f"{call.op.title} gave {result.dtype}{result.shape}, its type says "
+                    f"{value.dtype.value}{value.shape}",
+                    where=call.source,
+                )
+            known[value] = result
     for value in program.outputs:
         if value.data is not None:
             known[value] = value.data

@@ -48,7 +48,7 @@ _OWN_ATTRIBUTES = frozenset({"channels_last", "opset"})  # of the QOperator; the
 def rewrite_qoperators(model: ir.Model) -> int:
     """Rewrite QOperators as DequantizeLinear, the float operator, QuantizeLinear; returns how many.
 
-    A node stays as it is where its scales are computed at run time or its layout has no float counterpart.
+    A node stays as it is where its scales have several axes or its layout has no float counterpart.
     """
     return sum(_rewrite(node) for node in list(model.graph))
 
@@ -57,7 +57,7 @@ def _rewrite(node: ir.Node) -> bool:
     form = _FORMS.get((node.domain, node.op_type))
     if (node.domain, node.op_type) == (MICROSOFT, "QLinearConcat"):
         form = _Form("Concat", tuple(range(2, len(node.inputs), 3)), 0)
-    if form is None or node.attributes.get_int("channels_last") or not _has_constant_scales(node, form):
+    if form is None or node.attributes.get_int("channels_last") or not _has_plain_scales(node, form):
         return False
     new_nodes: list[ir.Node] = []
     operands: list[ir.Value | None] = [_dequantize(node, position, form, new_nodes) for position in form.operands]
@@ -152,12 +152,13 @@ def _scalars(node: ir.Node, position: int) -> tuple[ir.Value, ir.Value | None]:
     return made[0], made[1]
 
 
-def _has_constant_scales(node: ir.Node, form: _Form) -> bool:
-    """All scales and zero points are constants of at most one axis."""
+def _has_plain_scales(node: ir.Node, form: _Form) -> bool:
+    """All scales and zero points have at most one axis, and are constants where a bias needs their product."""
     positions = [position + 1 for position in form.operands] + [form.output]
-    values = [_input(node, index) for position in positions for index in (position, position + 1)]
-    arrays = [constant(value) for value in values if value is not None]
-    return all(array is not None and array.ndim <= 1 for array in arrays)
+    values = [v for position in positions for i in (position, position + 1) if (v := _input(node, i)) is not None]
+    if form.bias is not None and _input(node, form.bias) is not None and any(constant(v) is None for v in values):
+        return False
+    return all(v.shape is not None and v.shape.rank() <= 1 for v in values)
 
 
 def _constant_input(node: ir.Node, position: int) -> Array:

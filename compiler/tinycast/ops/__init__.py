@@ -2,9 +2,57 @@
 
 from __future__ import annotations
 
-from tinycast.ops import conv, dense, elementwise, pool, quantize, rearrange, reduce, shape, softmax, unary
+from tinycast.ops import (
+    bit_cast,
+    conv,
+    conv_transpose,
+    dense,
+    einsum,
+    elementwise,
+    extrema,
+    fill,
+    fourier,
+    gather,
+    integer_products,
+    logic,
+    normalize,
+    pad,
+    pool,
+    quantize,
+    rearrange,
+    reduce,
+    resize,
+    scatter,
+    shape,
+    softmax,
+    unary,
+)
 from tinycast.ops.node import Importer
 
-FAMILIES = (conv, dense, elementwise, unary, pool, reduce, softmax, shape, rearrange, quantize)
+FAMILIES = (
+    conv,
+    conv_transpose,
+    dense,
+    einsum,
+    fourier,
+    integer_products,
+    elementwise,
+    logic,
+    bit_cast,
+    unary,
+    pool,
+    reduce,
+    extrema,
+    normalize,
+    softmax,
+    shape,
+    rearrange,
+    pad,
+    fill,
+    resize,
+    gather,
+    scatter,
+    quantize,
+)
 
 IMPORTERS: dict[str, Importer] = {name: make for family in FAMILIES for name, make in family.IMPORTERS.items()}

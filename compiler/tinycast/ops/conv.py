@@ -14,6 +14,7 @@ from tinycast.ops.node import Node
 from tinycast.ops.requantize import add_requantize
 from tinycast.ops.rows import VectorRows, pack_depthwise, vector_sums
 from tinycast.ops.shape import Reshape, Transpose
+from tinycast.ops.spatial import SpatialConv, frame_of
 from tinycast.ops.sums import chunked_sum
 from tinycast.ops.weights import integer_weights
 from tinycast.ops.window import Window, as_image, from_image, window_of
@@ -145,9 +146,18 @@ class Conv2D(Op):
         )
 
 
+def spatial_conv(node: Node, x: Value, weight: Value, bias: Value | None, group: int) -> Value:
+    """The form for any number of spatial axes and weights computed at run time."""
+    frame, _ = frame_of(node, weight.shape[2:], x.shape[2:])
+    operands = [x, weight] if bias is None else [x, weight, bias]
+    return node.build.call(SpatialConv(frame, group), operands)
+
+
 def import_conv(node: Node) -> Value:
     x, weight, bias = node.input(0), node.input(1), node.optional(2)
     rank, group = len(x.shape), node.int("group", 1)
+    if rank not in (3, 4) or not node.is_weight(1) or (bias is not None and not node.is_weight(2)):
+        return spatial_conv(node, x, weight, bias, group)
     image = as_image(node, x)
     window = window_of(node, weight.shape[2:], x.shape[2:])
     kernel = weight if rank == 4 else node.build.call(Reshape((*weight.shape[:2], 1, weight.shape[2])), [weight])

@@ -1,4 +1,4 @@
-"""Products with a constant matrix: Gemm and MatMul."""
+"""Gemm and MatMul; with a constant matrix they have a kernel of their own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.dot import dot_product, pack_weights
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.node import Node
+from tinycast.ops.product import product, swapped
 from tinycast.ops.requantize import add_requantize
 from tinycast.ops.rows import VectorRows, vector_sums
 from tinycast.ops.shape import Reshape, Transpose
@@ -94,17 +95,19 @@ def import_gemm(node: Node) -> Value:
     if not node.int("transB", 0):
         weight = build.call(Transpose((1, 0)), [weight])
     channels = weight.shape[0]
-    if not node.is_weight(1):
-        node.reject("the second operand is computed at run time", "a product with constant weights is supported")
     plain = bias is None or (node.is_weight(2) and prod(bias.shape) == channels and bias.shape[-1] == channels)
-    if alpha == 1.0 and plain and (beta == 1.0 or bias is None):
+    constant = node.is_weight(1)
+    if constant and alpha == 1.0 and plain and (beta == 1.0 or bias is None):
         if bias is None:
             bias = build.constant(np.zeros(channels, np.float32), "bias")
         elif len(bias.shape) > 1:
             bias = build.call(Reshape((channels,)), [bias])
         return build.call(FullyConnected(), [x, weight, bias])
-    zero = build.constant(np.zeros(channels, np.float32), "bias")
-    y = build.call(FullyConnected(), [x, weight, zero])
+    if constant:
+        zero = build.constant(np.zeros(channels, np.float32), "bias")
+        y = build.call(FullyConnected(), [x, weight, zero])
+    else:
+        y = product(node, x, swapped(node, weight))
     if alpha != 1.0:
         y = build.call(Binary(BinaryFunction.MUL), [y, build.constant(np.asarray(alpha, np.float32), "alpha")])
     if bias is not None:
@@ -120,7 +123,7 @@ def import_matmul(node: Node) -> Value:
     left = node.is_weight(0) and not node.is_weight(1)
     x, weight = (node.input(1), node.input(0)) if left else (node.input(0), node.input(1))
     if not node.is_weight(0 if left else 1) or prod(weight.shape[:-2]) != 1:
-        node.reject("neither operand is a constant matrix", "a product with constant weights is supported")
+        return product(node, node.input(0), node.input(1))
     a, b = (node.input(i).shape for i in (0, 1))
     leading = np.broadcast_shapes(a[:-2], b[:-2])
     shape = (*leading, *(a[-2:-1] if len(a) > 1 else ()), *(b[-1:] if len(b) > 1 else ()))

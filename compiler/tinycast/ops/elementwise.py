@@ -24,23 +24,58 @@ class BinaryFunction(Enum):
     DIV = "Div"
     MIN = "Min"
     MAX = "Max"
+    POW = "Pow"
+    MOD = "Mod"  # the sign of the divisor
+    REMAINDER = "Remainder"  # the sign of the dividend, as C's fmod and %
+
+
+def _truncated(a: Array, b: Array) -> Array:
+    quotient = np.floor_divide(a, b)
+    return np.asarray(quotient + ((quotient < 0) & (quotient * b != a)))
+
+
+def _power(a: te.Expr, b: te.Expr) -> te.Expr:
+    if te.is_float(a):
+        return te.extern(DType.FLOAT32, "tc_pow", a, te.cast(b, DType.FLOAT32))
+    wide = DType.INT64
+    return te.cast(te.extern(wide, "tc_integer_power", te.cast(a, wide), te.cast(b, wide)), te.dtype_of(a))
+
+
+def _remainder(a: te.Expr, b: te.Expr) -> te.Expr:
+    if te.is_float(a):
+        return te.extern(DType.FLOAT32, "tc_fmod", a, b)
+    return te.truncated_remainder(a, b)
+
+
+def _modulo(a: te.Expr, b: te.Expr) -> te.Expr:
+    rest, none = _remainder(a, b), te.const(0, te.dtype_of(a))
+    if te.dtype_of(a).value.startswith("u"):
+        return rest
+    wrong = te.all_of([te.not_equal(rest, none), te.not_equal(rest < none, b < none)])
+    return te.select(wrong, rest + b, rest)
 
 
 _NUMPY: dict[BinaryFunction, Callable[[Array, Array], Array]] = {
     BinaryFunction.ADD: np.add,
     BinaryFunction.SUB: np.subtract,
     BinaryFunction.MUL: np.multiply,
-    BinaryFunction.DIV: np.divide,
+    BinaryFunction.DIV: lambda a, b: np.divide(a, b) if a.dtype.kind == "f" else _truncated(a, b),
     BinaryFunction.MIN: np.minimum,
     BinaryFunction.MAX: np.maximum,
+    BinaryFunction.POW: lambda a, b: np.power(a.astype(np.float64), b),
+    BinaryFunction.MOD: np.mod,
+    BinaryFunction.REMAINDER: np.fmod,
 }
 _EXPR: dict[BinaryFunction, Callable[[te.Expr, te.Expr], te.Expr]] = {
     BinaryFunction.ADD: lambda a, b: a + b,
     BinaryFunction.SUB: lambda a, b: a - b,
     BinaryFunction.MUL: lambda a, b: a * b,
-    BinaryFunction.DIV: lambda a, b: a / b,
+    BinaryFunction.DIV: lambda a, b: a / b if te.is_float(a) else te.truncated_division(a, b),
     BinaryFunction.MIN: te.minimum,
     BinaryFunction.MAX: te.maximum,
+    BinaryFunction.POW: _power,
+    BinaryFunction.MOD: _modulo,
+    BinaryFunction.REMAINDER: _remainder,
 }
 
 
@@ -59,7 +94,8 @@ class Binary(Op):
         return TensorType(np.broadcast_shapes(*(v.shape for v in inputs)), inputs[0].dtype)
 
     def reference(self, arrays: Sequence[Array]) -> Array:
-        return _NUMPY[self.function](*arrays).astype(arrays[0].dtype)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            return np.asarray(_NUMPY[self.function](*arrays)).astype(arrays[0].dtype)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         return te.elementwise(tensors, out.shape, _EXPR[self.function], self.function.value.lower())
@@ -185,11 +221,22 @@ def import_binary(node: Node) -> Value:
     return result
 
 
+def import_mod(node: Node) -> Value:
+    function = BinaryFunction.REMAINDER if node.int("fmod", 0) else BinaryFunction.MOD
+    return node.build.call(Binary(function), [node.input(0), node.input(1)])
+
+
 def import_relu(node: Node) -> Value:
     return node.build.call(Clip(0.0), [node.input(0)])
 
 
 def import_clip(node: Node) -> Value:
+    given = [node.optional(1), node.optional(2)]
+    if any(v is not None and v.data is None for v in given):
+        y = node.input(0)
+        for function, bound in zip((BinaryFunction.MAX, BinaryFunction.MIN), given, strict=True):
+            y = y if bound is None else node.build.call(Binary(function), [y, bound])
+        return y
     low, high = node.constant(1), node.constant(2)
     bounds = [
         fallback if data is None or prod(data.shape) == 0 else float(data.reshape(-1)[0])
@@ -209,22 +256,6 @@ def import_sum(node: Node) -> Value:
     return node.build.call(Binary(BinaryFunction.MUL), [result, share])
 
 
-def import_batch_norm(node: Node) -> Value:
-    """y = x * factor + offset for each channel: what simplifying could not fold into a product."""
-    x = node.input(0)
-    scale, bias, mean, variance = (node.constant(i) for i in range(1, 5))
-    if scale is None or bias is None or mean is None or variance is None:
-        node.reject("a parameter is missing")
-    factor = scale / np.sqrt(variance.astype(np.float64) + node.float("epsilon", 1e-5))
-    shape = (-1,) + (1,) * (len(x.shape) - 2)
-    constants = [
-        node.build.constant(data.astype(np.float32).reshape(shape), name)
-        for data, name in ((factor, "factor"), (bias - mean * factor, "offset"))
-    ]
-    scaled = node.build.call(Binary(BinaryFunction.MUL), [x, constants[0]])
-    return node.build.call(Binary(BinaryFunction.ADD), [scaled, constants[1]])
-
-
 @dataclass(frozen=True)
 class PRelu(Op):
     """y = x where x >= 0, else slope * x. Inputs: x, slope (broadcasts to x)."""
@@ -236,10 +267,10 @@ class PRelu(Op):
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         x, slope = arrays
-        return np.asarray(np.where(x < 0, x * slope, x), np.float32)
+        return np.asarray(np.where(x < 0, x * slope, x), x.dtype)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
-        zero = te.const(0.0, DType.FLOAT32)
+        zero = te.const(0, out.dtype)
         return te.elementwise(tensors, out.shape, lambda x, slope: te.select(x < zero, x * slope, x), "prelu")
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
@@ -251,10 +282,10 @@ def import_prelu(node: Node) -> Value:
 
 
 IMPORTERS = {
-    **{function.value: import_binary for function in BinaryFunction},
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Min", "Max"), import_binary),
+    "Mod": import_mod,
     "Sum": import_sum,
     "Mean": import_sum,
-    "BatchNormalization": import_batch_norm,
     "PRelu": import_prelu,
     "Relu": import_relu,
     "Clip": import_clip,

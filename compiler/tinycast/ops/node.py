@@ -40,13 +40,28 @@ class Node:
         return self.inputs[index] if index < len(self.inputs) else None
 
     def constant(self, index: int) -> Array | None:
-        """The constant operand's array; None where it is left out. Rejects the node if it is computed at run time."""
+        """The constant operand's array; None where it is left out. Rejects a node whose operand is computed."""
         value = self.optional(index)
         if value is None:
             return None
         if value.data is None:
             self.reject(f"input {index} ({value.name}) has to be a constant")
         return value.data
+
+    def required(self, index: int) -> Array:
+        """The constant operand's elements as a flat array."""
+        data = self.constant(index)
+        if data is None:
+            self.reject(f"input {index} is missing")
+        return data.reshape(-1)
+
+    def reduced_axes(self, rank: int) -> tuple[_Int, ...]:
+        """The axes of a Reduce operator: all where none are named, unless it says that this means none."""
+        data = self.constant(1)
+        named = self.ints("axes", []) if data is None else [*map(round, data.reshape(-1).tolist())]
+        if not named:
+            return () if self.int("noop_with_empty_axes", 0) else tuple(range(rank))
+        return tuple(sorted(a % rank for a in named))
 
     def int(self, name: str, default: int) -> int:
         attribute = self.onnx.attributes.get(name)
@@ -84,5 +99,6 @@ class Node:
         raise ModelError(f"{self.kind}: {reason}", where=self.build.source, fix=fix)
 
 
-# An importer appends what a node means and returns its output, or all its outputs.
-Importer = Callable[[Node], Value | tuple[Value, ...]]
+# An importer appends what a node means and returns its outputs in order; None for one that nobody reads.
+Imported = Value | tuple[Value | None, ...]
+Importer = Callable[[Node], Imported]

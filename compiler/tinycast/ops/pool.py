@@ -11,10 +11,14 @@ import numpy as np
 from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.extrema import Extremum, ReduceExtremum
 from tinycast.ops.node import Node
+from tinycast.ops.reduce import ReduceMean
 from tinycast.ops.requantize import add_requantize
 from tinycast.ops.shape import rescaled
+from tinycast.ops.spatial import SpatialPool, frame_of, window_counts
 from tinycast.ops.sums import chunked_sum
+from tinycast.ops.unary import Unary
 from tinycast.ops.window import Window, as_image, from_image, window_of
 from tinycast.tvm_bridge import expr as te
 
@@ -195,12 +199,36 @@ def _pool_window(node: Node, x: Value) -> tuple[Window, tuple[int, int]]:
     return replace(window, pads=pads), (extra[0], extra[1])
 
 
+def spatial_pool(node: Node, x: Value, *, largest: bool) -> Value:
+    """The form for any number of spatial axes."""
+    frame, extra = frame_of(node, node.ints("kernel_shape", []), x.shape[2:])
+    y = node.build.call(SpatialPool(frame, largest), [x])
+    if largest:
+        return y
+    counts = window_counts(frame, extra, x.shape[2:], bool(node.int("count_include_pad", 0)))
+    return node.build.call(Binary(BinaryFunction.DIV), [y, node.build.constant(counts.astype(np.float32), "count")])
+
+
+def import_lp_pool(node: Node) -> Value:
+    """The p-norm of each window."""
+    x, build, p = node.input(0), node.build, node.int("p", 2)
+    frame, _ = frame_of(node, node.ints("kernel_shape", []), x.shape[2:])
+    powers = build.call(Unary("Abs"), [x])
+    exponent = [build.constant(np.asarray(e, np.float32), "p") for e in (p, 1 / p)]
+    if p != 1:
+        powers = build.call(Binary(BinaryFunction.POW), [powers, exponent[0]])
+    total = build.call(SpatialPool(frame, False), [powers])
+    return total if p == 1 else build.call(Binary(BinaryFunction.POW), [total, exponent[1]])
+
+
 def import_max_pool(node: Node) -> Value:
     x = node.input(0)
     if len(node.onnx.outputs) > 1 and node.onnx.outputs[1].name:
         node.reject("the output Indices", "only the maxima are supported")
     if node.int("storage_order", 0):
         node.reject("storage_order 1", "use storage_order 0")
+    if len(x.shape) not in (3, 4):
+        return spatial_pool(node, x, largest=True)
     image = as_image(node, x)
     window, _ = _pool_window(node, x)
     return from_image(node, node.build.call(MaxPool(window, True), [image]), len(x.shape))
@@ -208,6 +236,8 @@ def import_max_pool(node: Node) -> Value:
 
 def import_average_pool(node: Node) -> Value:
     x = node.input(0)
+    if len(x.shape) not in (3, 4):
+        return spatial_pool(node, x, largest=False)
     image = as_image(node, x)
     window, extra = _pool_window(node, x)
     op = WindowMean(window, True, bool(node.int("count_include_pad", 0)), extra)
@@ -216,6 +246,10 @@ def import_average_pool(node: Node) -> Value:
 
 def import_global(node: Node) -> Value:
     x = node.input(0)
+    if len(x.shape) not in (3, 4):
+        axes = tuple(range(2, len(x.shape)))
+        largest = node.kind == "GlobalMaxPool"
+        return node.build.call(ReduceExtremum(Extremum.MAX, axes) if largest else ReduceMean(axes), [x])
     image = as_image(node, x)
     window = Window((image.shape[2], image.shape[3]))
     op = MaxPool(window, True) if node.kind == "GlobalMaxPool" else WindowMean(window, True)
@@ -223,6 +257,7 @@ def import_global(node: Node) -> Value:
 
 
 IMPORTERS = {
+    "LpPool": import_lp_pool,
     "MaxPool": import_max_pool,
     "AveragePool": import_average_pool,
     "GlobalAveragePool": import_global,

@@ -178,17 +178,30 @@ _RANGE = {DType.INT8: (-128, 127), DType.UINT8: (0, 255)}
 
 
 def import_quantize(node: Node) -> Value:
-    x, scale, zero = node.input(0), node.constant(1), node.constant(2)
-    if scale is None:
-        node.reject("the scale is missing")
-    dtype = DType.UINT8 if zero is None else DType(zero.dtype.name)
-    if dtype not in _RANGE:
-        node.reject(f"{dtype.value} activations", "quantize activations to int8 or uint8")
+    from tinycast.ops.quantize_at_run_time import quantized  # made of operators whose integer forms are made of these
+
+    output = node.onnx.outputs[0].dtype
+    dtype = DType.UINT8 if output is None else _element_type(node, np.dtype(output.numpy()).name)
+    if dtype not in _RANGE or not _is_constant(node) or node.int("block_size", 0):
+        return quantized(node, dtype)
+    x, zero = node.input(0), node.constant(2)
+    scale = node.required(1)
     point = _one_point(node, zero)
     if scale.size > 1:
         x = node.build.call(Binary(BinaryFunction.DIV), [x, _channel_scales(node, scale, len(x.shape))])
         scale = np.ones(1, np.float32)
     return node.build.call(Quantize(float(scale.reshape(-1)[0]), point, *_RANGE[dtype], dtype), [x])
+
+
+def _is_constant(node: Node) -> bool:
+    """Whether scale and zero point are known."""
+    return all(v is None or v.is_constant for v in (node.input(1), node.optional(2)))
+
+
+def _element_type(node: Node, name: str) -> DType:
+    if name not in {d.value for d in DType}:
+        node.reject(f"the element type {name} is not supported", "quantize to int8 or uint8")
+    return DType(name)
 
 
 def _channel_scales(node: Node, scale: Array, rank: int) -> Value:
@@ -205,11 +218,12 @@ def _one_point(node: Node, zero: Array | None) -> int:
 
 
 def import_dequantize(node: Node) -> Value:
-    x, scale, zero = node.input(0), node.constant(1), node.constant(2)
-    if scale is None:
-        node.reject("the scale is missing")
-    if node.int("block_size", 0):
-        node.reject("blocked quantization", "quantize weights per tensor or per channel")
+    from tinycast.ops.quantize_at_run_time import dequantized  # made of operators whose integer forms are made of these
+
+    if not _is_constant(node) or node.int("block_size", 0):
+        return dequantized(node)
+    x, zero = node.input(0), node.constant(2)
+    scale = node.required(1)
     if scale.size > 1 and not x.is_constant:
         steps = node.build.keep(Dequantize((1.0,), (_one_point(node, zero),)), [x])
         return node.build.call(Binary(BinaryFunction.MUL), [steps, _channel_scales(node, scale, len(x.shape))])

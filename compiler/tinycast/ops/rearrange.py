@@ -10,7 +10,7 @@ import numpy as np
 from tinycast.ir.graph import Op, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, Value
 from tinycast.ops.node import Node
-from tinycast.ops.shape import Concat, Move, Reshape, Slice, Transpose, perm_back
+from tinycast.ops.shape import Move, Reshape, Slice, Transpose, perm_back
 from tinycast.tvm_bridge import expr as te
 
 
@@ -58,32 +58,6 @@ def import_split(node: Node) -> tuple[Value, ...]:
     return tuple(_slice(node, x, axis, start, size) for start, size in zip(starts, sizes, strict=True))
 
 
-def import_gather(node: Node) -> Value:
-    """Constant indices: runs of equal steps are slices, and several runs are joined."""
-    x, indices = node.input(0), node.constant(1)
-    if indices is None:
-        node.reject("the indices are missing")
-    axis = node.axis(0, len(x.shape))
-    wanted = [int(i) % x.shape[axis] for i in indices.reshape(-1)]
-    parts = [_slice(node, x, axis, *run) for run in _runs(wanted)]
-    y = parts[0] if len(parts) == 1 else node.build.call(Concat(axis), parts)
-    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
-    return y if y.shape == shape else node.build.call(Reshape(shape), [y])
-
-
-def _runs(indices: list[int]) -> list[tuple[int, int, int]]:
-    """(start, length, step) of the longest runs with equal steps, greedily."""
-    runs = []
-    while indices:
-        step = indices[1] - indices[0] if len(indices) > 1 else 1
-        length = 1
-        while length < len(indices) and indices[length] == indices[0] + length * step:
-            length += 1
-        runs.append((indices[0], length, step))
-        indices = indices[length:]
-    return runs
-
-
 def import_expand(node: Node) -> Value:
     x, wanted = node.input(0), node.constant(1)
     if wanted is None:
@@ -127,55 +101,15 @@ def import_space_to_depth(node: Node) -> Value:
     n, channels, height, width = x.shape
     rows, columns = height // block, width // block
     y = node.build.call(Reshape((n, channels, rows, block, columns, block)), [x])
-    y = node.build.call(Transpose((0, 3, 5, 1, 2, 4)), [y])
+    perm = (0, 3, 5, 1, 2, 4) if node.text("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)
+    y = node.build.call(Transpose(perm), [y])
     return node.build.call(Reshape((n, channels * block**2, rows, columns)), [y])
-
-
-def import_resize(node: Node) -> Value:
-    """Nearest neighbour by whole factors: every element is repeated."""
-    x = node.input(0)
-    if node.text("mode", "nearest") != "nearest":
-        node.reject(f"mode {node.text('mode', '')}", "resize to the nearest neighbour by a whole factor")
-    old = node.kind == "Upsample"
-    scales, sizes = node.constant(1 if old else 2), None if old else node.constant(3)
-    if sizes is not None and sizes.size:
-        counts = [int(n) / m for n, m in zip(sizes.reshape(-1), x.shape, strict=True)]
-    elif scales is not None and scales.size == len(x.shape):
-        counts = [float(s) for s in scales.reshape(-1)]
-    else:
-        node.reject("scales or sizes for every axis are missing")
-    if any(c != int(c) or c < 1 for c in counts):
-        node.reject(f"the factors {counts}", "resize by whole factors")
-    default = "asymmetric" if old else "half_pixel"
-    position = node.text("coordinate_transformation_mode", default)
-    rounding = node.text("nearest_mode", "floor" if old else "round_prefer_floor")
-    shift = {"asymmetric": 0.0, "half_pixel": 0.5, "half_pixel_symmetric": 0.5}.get(position)
-    if shift is None or not all(_repeats(int(c), shift, rounding) for c in counts):
-        node.reject(
-            f"{position} with {rounding}", "resize with half_pixel and round_prefer_floor, or asymmetric and floor"
-        )
-    return node.build.call(Repeat(tuple(int(c) for c in counts)), [x])
-
-
-def _repeats(factor: int, shift: float, rounding: str) -> bool:
-    """Whether the nearest neighbours at a whole factor are each element `factor` times; ONNX's formula."""
-    at = (np.arange(5 * factor) + shift) / factor - shift
-    nearest = {
-        "floor": np.floor(at),
-        "ceil": np.ceil(at),
-        "round_prefer_floor": np.ceil(at - 0.5),
-        "round_prefer_ceil": np.floor(at + 0.5),
-    }[rounding]
-    return bool(np.array_equal(np.clip(nearest, 0, 4), np.arange(5 * factor) // factor))
 
 
 IMPORTERS = {
     "Split": import_split,
-    "Gather": import_gather,
     "Expand": import_expand,
     "Tile": import_tile,
     "DepthToSpace": import_depth_to_space,
     "SpaceToDepth": import_space_to_depth,
-    "Resize": import_resize,
-    "Upsample": import_resize,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -11,17 +11,22 @@ import numpy as np
 from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.extrema import Extremum, ReduceExtremum
 from tinycast.ops.node import Node
 from tinycast.ops.requantize import add_requantize
-from tinycast.ops.shape import Reshape, rescaled
+from tinycast.ops.shape import Reshape
 from tinycast.ops.sums import chunked_sum
 from tinycast.ops.unary import Unary
 from tinycast.tvm_bridge import expr as te
 
 
+def _sum_type(dtype: DType) -> DType:
+    return dtype if dtype.itemsize >= 4 else DType.INT32
+
+
 @dataclass(frozen=True)
 class ReduceSum(Op):
-    """y = the sum over `axes`, which stay with length 1. int8 gives int32, less `offset`."""
+    """y = the sum over `axes`, which stay with length 1. Narrow integers give int32, less `offset`."""
 
     pattern = Pattern.CHANNELWISE
     axes: tuple[int, ...]
@@ -29,11 +34,12 @@ class ReduceSum(Op):
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         shape = tuple(1 if i in self.axes else n for i, n in enumerate(inputs[0].shape))
-        return TensorType(shape, DType.FLOAT32 if inputs[0].dtype is DType.FLOAT32 else DType.INT32)
+        return TensorType(shape, _sum_type(inputs[0].dtype))
 
     def reference(self, arrays: Sequence[Array]) -> Array:
-        total = arrays[0].astype(np.float64).sum(self.axes, keepdims=True) - self.offset
-        return np.asarray(total, np.float32 if arrays[0].dtype == np.float32 else np.int32)
+        wide = np.float64 if arrays[0].dtype.kind == "f" else np.int64
+        total = arrays[0].astype(wide).sum(self.axes, keepdims=True) - self.offset
+        return np.asarray(total, _sum_type(DType(arrays[0].dtype.name)).numpy)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x = tensors[0]
@@ -62,14 +68,14 @@ class ReduceMean(Op):
         return ReduceSum(self.axes).infer(inputs)
 
     def reference(self, arrays: Sequence[Array]) -> Array:
-        return np.asarray(arrays[0].astype(np.float64).mean(self.axes, keepdims=True), np.float32)
+        return np.asarray(arrays[0].astype(np.float64).mean(self.axes, keepdims=True), arrays[0].dtype)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         raise NotImplementedError  # expand() replaces it before kernels are made
 
     def expand(self, build: Builder, x: Value, name: str) -> Value:
         summed = build.call(ReduceSum(self.axes), [x])
-        count = np.asarray(prod(x.shape[a] for a in self.axes), np.float32)
+        count = np.asarray(prod(x.shape[a] for a in self.axes), x.dtype.numpy)
         divisor = build.constant(count, "count")
         return build.call(Binary(BinaryFunction.DIV), [summed, divisor], name)
 
@@ -85,69 +91,37 @@ class ReduceMean(Op):
         return add_requantize(form.build, acc, ratio, form.zero_point, form.bounds, bound, form.output.name)
 
 
-@dataclass(frozen=True)
-class ReduceExtreme(Op):
-    """y = the largest (or smallest) element over `axes`, which stay with length 1."""
-
-    pattern = Pattern.CHANNELWISE
-    axes: tuple[int, ...]
-    largest: bool = True
-
-    def infer(self, inputs: Sequence[Value]) -> TensorType:
-        return TensorType(ReduceSum(self.axes).infer(inputs).shape, inputs[0].dtype)
-
-    def reference(self, arrays: Sequence[Array]) -> Array:
-        reduce = np.max if self.largest else np.min
-        return np.asarray(reduce(arrays[0], self.axes, keepdims=True))
-
-    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
-        x = tensors[0]
-        k = {a: te.reduce_axis((0, int(x.shape[a])), f"k{a}") for a in self.axes}
-        reduce = te.max if self.largest else te.min
-        return te.compute(
-            out.shape,
-            lambda *i: reduce(x(*(k.get(a, i[a]) for a in range(len(i)))), axis=list(k.values())),
-            name="accumulator",
-        )
-
-    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return ReduceExtreme(tuple(sorted(perm[a] for a in self.axes)), self.largest)
-
-    def integer_form(self, form: IntegerForm) -> Value | None:
-        x = form.inputs[0].activation
-        if x is None:
-            return None
-        return rescaled(form, replace(x, value=form.build.call(self, [x.value])))
-
-
-def _reduced(node: Node, x: Value, axes: tuple[int, ...]) -> Value:
-    build = node.build
-    if node.kind in ("ReduceMax", "ReduceMin"):
-        return build.call(ReduceExtreme(axes, node.kind == "ReduceMax"), [x])
-    if node.kind == "ReduceMean":
-        return build.call(ReduceMean(axes), [x])
-    if node.kind == "ReduceL1":
-        x = build.call(Unary("Abs"), [x])
-    elif node.kind in ("ReduceL2", "ReduceSumSquare"):
-        x = build.call(Binary(BinaryFunction.MUL), [x, x])
-    y = build.call(ReduceSum(axes), [x])
-    return build.call(Unary("Sqrt"), [y]) if node.kind == "ReduceL2" else y
-
-
 def import_reduce(node: Node) -> Value:
-    x = node.input(0)
-    rank = len(x.shape)
-    default = [] if node.int("noop_with_empty_axes", 0) else range(rank)
-    axes = tuple(node.axes(1, default, rank))
-    if not axes and node.kind in ("ReduceL1", "ReduceL2", "ReduceSumSquare"):
-        node.reject("no axis is reduced", "name the axes")
-    if not axes:
-        return x
-    y = _reduced(node, x, axes)
-    if node.int("keepdims", 1):
+    """Where no axis is named and this is to mean none, the function of single elements stays."""
+    x, build = node.input(0), node.build
+    axes = node.reduced_axes(len(x.shape))
+    if node.kind == "ReduceLogSumExp":
+        y = _log_sum_exp(node, x, axes) if axes else x
+    else:
+        before, after = _AROUND.get(node.kind, ("", ""))
+        y = build.call(Unary(before), [x]) if before else x
+        if node.kind in ("ReduceL2", "ReduceSumSquare"):
+            y = build.call(Binary(BinaryFunction.MUL), [x, x])
+        if axes:
+            y = build.call(ReduceMean(axes) if node.kind == "ReduceMean" else ReduceSum(axes), [y])
+        y = build.call(Unary(after), [y]) if after else y
+    if node.int("keepdims", 1) or not axes:
         return y
-    return node.build.call(Reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes)), [y])
+    return build.call(Reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes)), [y])
 
 
-_KINDS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare")
-IMPORTERS = dict.fromkeys(_KINDS, import_reduce)
+# What is applied to each element before the sum, and to the sum.
+_AROUND = {"ReduceL1": ("Abs", ""), "ReduceL2": ("", "Sqrt"), "ReduceLogSum": ("", "Log")}
+
+
+def _log_sum_exp(node: Node, x: Value, axes: tuple[int, ...]) -> Value:
+    """max + log(sum(exp(x - max))), which does not overflow."""
+    build = node.build
+    largest = build.call(ReduceExtremum(Extremum.MAX, axes), [x])
+    powers = build.call(Unary("Exp"), [build.call(Binary(BinaryFunction.SUB), [x, largest])])
+    total = build.call(Unary("Log"), [build.call(ReduceSum(axes), [powers])])
+    return build.call(Binary(BinaryFunction.ADD), [largest, total])
+
+
+_KINDS = ("Mean", "Sum", "L1", "L2", "SumSquare", "LogSum", "LogSumExp")
+IMPORTERS = {f"Reduce{kind}": import_reduce for kind in _KINDS}

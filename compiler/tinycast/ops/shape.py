@@ -25,7 +25,7 @@ TO_NCHW = (0, 3, 1, 2)
 
 @dataclass(frozen=True)
 class Move(Op):
-    """Base of the operators that take elements from one tensor: the same for every element type."""
+    """Base of the operators that take elements from their first input: the same for every element type."""
 
     pattern = Pattern.INJECTIVE
 
@@ -33,7 +33,8 @@ class Move(Op):
         x = form.inputs[0].activation
         if x is None:
             return None
-        moved = form.build.call(self.quantized(x.scale, x.zero_point, DType.INT8), [x.value])
+        others = [operand.value for operand in form.inputs[1:]]
+        moved = form.build.call(self.quantized(x.scale, x.zero_point, DType.INT8), [x.value, *others])
         return rescaled(form, replace(x, value=moved))
 
     def quantized(self, scale: float, zero_point: int, dtype: DType) -> Op:
@@ -254,26 +255,6 @@ def import_transpose(node: Node) -> Value:
     return node.build.call(Transpose(tuple(node.ints("perm", range(len(x.shape))[::-1]))), [x])
 
 
-def import_pad(node: Node) -> Value:
-    x = node.input(0)
-    if node.text("mode", "constant") != "constant":
-        node.reject(f"mode {node.text('mode', '')}", "only constant padding is supported")
-    pads = node.constant(1)
-    if pads is None:
-        node.reject("the pads are missing")
-    value, axes = node.constant(2), node.constant(3)
-    rank = len(x.shape)
-    amounts = [int(p) for p in pads.reshape(-1)]
-    half = len(amounts) // 2
-    before, after = [0] * rank, [0] * rank
-    for i, axis in enumerate(range(rank) if axes is None else axes.reshape(-1)):
-        before[int(axis) % rank], after[int(axis) % rank] = amounts[i], amounts[half + i]
-    if min(before + after) < 0:
-        node.reject("negative pads", "crop with Slice instead")
-    fill = 0.0 if value is None else float(value.reshape(-1)[0])
-    return node.build.call(Pad(tuple(before), tuple(after), fill), [x])
-
-
 def import_slice(node: Node) -> Value:
     x = node.input(0)
     starts_in, ends_in = node.constant(1), node.constant(2)
@@ -305,7 +286,6 @@ IMPORTERS = {
     "Squeeze": import_squeeze,
     "Unsqueeze": import_unsqueeze,
     "Transpose": import_transpose,
-    "Pad": import_pad,
     "Slice": import_slice,
     "Concat": import_concat,
     "Identity": import_identity,

@@ -11,8 +11,9 @@ import numpy as np
 from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.extrema import Extremum, ReduceExtremum
 from tinycast.ops.node import Node
-from tinycast.ops.reduce import ReduceExtreme, ReduceSum
+from tinycast.ops.reduce import ReduceSum
 from tinycast.ops.shape import Reshape
 from tinycast.ops.unary import Unary
 from tinycast.tvm_bridge import expr as te
@@ -182,7 +183,7 @@ def import_log_softmax(node: Node) -> Value:
         axis = node.axis(1, len(x.shape))
         flat = build.call(Reshape((prod(x.shape[:axis]), prod(x.shape[axis:]))), [x])
         axis = 1
-    largest = build.call(ReduceExtreme((axis,)), [flat])
+    largest = build.call(ReduceExtremum(Extremum.MAX, (axis,)), [flat])
     centred = build.call(Binary(BinaryFunction.SUB), [flat, largest])
     total = build.call(ReduceSum((axis,)), [build.call(Unary("Exp"), [centred])])
     y = build.call(Binary(BinaryFunction.SUB), [centred, build.call(Unary("Log"), [total])])

@@ -44,6 +44,12 @@ def _erf(x: Real) -> Real:
     return np.asarray(np.vectorize(erf, otypes=[np.float64])(x), np.float64)
 
 
+def _sign(x: te.Expr) -> te.Expr:
+    zero, one = (te.const(v, te.dtype_of(x)) for v in (0, 1))
+    negative = te.select(x < zero, zero - one, zero)
+    return te.select(x > zero, one, zero if te.dtype_of(x).value.startswith("u") else negative)
+
+
 def _softplus(x: Real) -> Real:
     return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
 
@@ -51,25 +57,43 @@ def _softplus(x: Real) -> Real:
 _GELU = (2.0 / np.pi) ** 0.5
 
 FUNCTIONS: dict[str, Definition] = {
-    "Abs": Definition(lambda x, a, b: np.abs(x), lambda x, a, b: te.maximum(x, -x)),
+    "Abs": Definition(lambda x, a, b: np.abs(x), lambda x, a, b: te.absolute(x)),
     "Neg": Definition(lambda x, a, b: -x, lambda x, a, b: -x),
-    "Sign": Definition(
-        lambda x, a, b: np.sign(x),
-        lambda x, a, b: te.select(x > _f(0.0), _f(1.0), te.select(x < _f(0.0), _f(-1.0), _f(0.0))),
-    ),
+    "Sign": Definition(lambda x, a, b: np.sign(x), lambda x, a, b: _sign(x)),
     "Floor": Definition(lambda x, a, b: np.floor(x), _call("tc_floor")),
-    "Ceil": Definition(lambda x, a, b: np.ceil(x), lambda x, a, b: -te.extern(DType.FLOAT32, "tc_floor", -x)),
+    "Ceil": Definition(lambda x, a, b: np.ceil(x), _call("tc_ceil")),
     "Round": Definition(lambda x, a, b: np.rint(x), _call("tc_rint")),
     "Exp": Definition(lambda x, a, b: np.exp(x), _call("tc_exp")),
     "Log": Definition(lambda x, a, b: np.log(x), _call("tc_log")),
-    "Pow": Definition(
-        lambda x, a, b: np.power(x, a),
-        lambda x, a, b: te.extern(DType.FLOAT32, "tc_exp", a * te.extern(DType.FLOAT32, "tc_log", x)),
-    ),
+    "Pow": Definition(lambda x, a, b: np.power(x, a), lambda x, a, b: te.extern(DType.FLOAT32, "tc_pow", x, a)),
     "Sqrt": Definition(lambda x, a, b: np.sqrt(x), _call("tc_sqrt")),
     "Reciprocal": Definition(lambda x, a, b: 1.0 / x, lambda x, a, b: _f(1.0) / x),
     "Sigmoid": Definition(lambda x, a, b: 1.0 / (1.0 + np.exp(-x)), _call("tc_sigmoid")),
     "Tanh": Definition(lambda x, a, b: np.tanh(x), _call("tc_tanh")),
+    **{
+        name: Definition(
+            lambda x, a, b, function=function: function(x),  # type: ignore[misc]
+            _call(f"tc_{name.lower()}"),
+        )
+        for name, function in {
+            "Sin": np.sin,
+            "Cos": np.cos,
+            "Tan": np.tan,
+            "Asin": np.arcsin,
+            "Acos": np.arccos,
+            "Atan": np.arctan,
+            "Sinh": np.sinh,
+            "Cosh": np.cosh,
+            "Asinh": np.arcsinh,
+            "Acosh": np.arccosh,
+            "Atanh": np.arctanh,
+        }.items()
+    },
+    "Swish": Definition(
+        lambda x, a, b: x / (1.0 + np.exp(-a * x)),
+        lambda x, a, b: x * te.extern(DType.FLOAT32, "tc_sigmoid", a * x),
+        (("alpha", 1.0),),
+    ),
     "Erf": Definition(lambda x, a, b: _erf(x), _call("tc_erf")),
     "LeakyRelu": Definition(
         lambda x, a, b: np.where(x < 0, a * x, x), lambda x, a, b: te.select(x < _f(0.0), a * x, x), (("alpha", 0.01),)
@@ -93,7 +117,7 @@ FUNCTIONS: dict[str, Definition] = {
         lambda x, a, b: np.where(x > a, x, 0.0), lambda x, a, b: te.select(x > a, x, _f(0.0)), (("alpha", 1.0),)
     ),
     "Softplus": Definition(lambda x, a, b: _softplus(x), _call("tc_softplus")),
-    "Softsign": Definition(lambda x, a, b: x / (1.0 + np.abs(x)), lambda x, a, b: x / (_f(1.0) + te.maximum(x, -x))),
+    "Softsign": Definition(lambda x, a, b: x / (1.0 + np.abs(x)), lambda x, a, b: x / (_f(1.0) + te.absolute(x))),
     "Mish": Definition(
         lambda x, a, b: x * np.tanh(_softplus(x)),
         lambda x, a, b: x * te.extern(DType.FLOAT32, "tc_tanh", te.extern(DType.FLOAT32, "tc_softplus", x)),
@@ -136,8 +160,8 @@ class Unary(Op):
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            y = FUNCTIONS[self.function].numpy(arrays[0].astype(np.float64), self.a, self.b)
-            return y.astype(np.float32)
+            x = arrays[0] if arrays[0].dtype.kind in "iu" else arrays[0].astype(np.float64)
+            return np.asarray(FUNCTIONS[self.function].numpy(x, self.a, self.b)).astype(arrays[0].dtype)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         expression = FUNCTIONS[self.function].expression
@@ -160,17 +184,22 @@ def import_gelu(node: Node) -> Value:
 
 
 def import_pow(node: Node) -> Value:
-    """A constant exponent: small whole ones by multiplying, others through the logarithm of a positive base."""
-    x, data = node.input(0), node.constant(1)
-    if data is None or data.size != 1:
-        node.reject("the exponent is not one constant", "use a scalar exponent")
-    exponent = float(data.reshape(-1)[0])
-    if exponent in (0.5, -1.0):
-        return node.build.call(Unary("Sqrt" if exponent == 0.5 else "Reciprocal"), [x])
-    if exponent not in (1.0, 2.0, 3.0, 4.0):
-        return node.build.call(Unary("Pow", exponent), [x])
+    """One constant exponent of floats is part of the function; 2, 3 and 4 are products."""
+    x, exponent = node.input(0), node.input(1)
+    if (
+        exponent.data is None
+        or exponent.size != 1
+        or len(exponent.shape) > len(x.shape)
+        or x.dtype is not DType.FLOAT32
+    ):
+        return node.build.call(Binary(BinaryFunction.POW), [x, exponent])
+    power = float(exponent.data.reshape(-1)[0])
+    if power in (0.5, -1.0):
+        return node.build.call(Unary("Sqrt" if power == 0.5 else "Reciprocal"), [x])
+    if power not in (1.0, 2.0, 3.0, 4.0):
+        return node.build.call(Unary("Pow", power), [x])
     y = x
-    for _ in range(int(exponent) - 1):
+    for _ in range(int(power) - 1):
         y = node.build.call(Binary(BinaryFunction.MUL), [y, x])
     return y
 

@@ -72,13 +72,20 @@ def _import_node(
     build = Builder(program, node.name or node.op_type, node.op_type)
     operands = tuple(None if v is None else values[v] for v in node.inputs)
     result = importer(Node(node, operands, build, opset, frozenset(weights)))
-    made = {c.output for c in build.calls}
-    for output, value in zip(node.outputs, result if isinstance(result, tuple) else (result,), strict=False):
+    results = result if isinstance(result, tuple) else (result,)
+    made = {value for call in build.calls for value in call.outputs}
+    for output, value in zip(node.outputs, results, strict=False):
+        if value is None:
+            continue
         if not rounds_up:
             _check_shape(output, value, build.source)
         if value in made:
+            made.remove(value)
             value.name = output.name or value.name
         values[output] = value
+    unmade = [v.name for v in node.outputs[len(results) :] if v.name]
+    if unmade:
+        raise ModelError(f"{_kind(node)}: the output {unmade[0]} is not supported", where=node.name or "")
     program.calls += build.calls
     last = build.calls[-1] if build.calls else None
     if last is not None and isinstance(last.op, Dequantize) and last.inputs[0].is_constant:

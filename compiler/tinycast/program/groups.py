@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tinycast.ir.graph import Builder, Call, Pattern, Program
+from tinycast.ir.graph import Builder, Call, Pattern, Program, Routine
 from tinycast.ir.types import Value
 from tinycast.ops.pool import WindowMean
 from tinycast.ops.reduce import ReduceMean
@@ -109,6 +109,8 @@ def _only_reader(value: Value, program: Program, uses: dict[Value, list[Call]]) 
 
 
 def _can_end_with(group: Group, call: Call) -> bool:
+    if isinstance(group.calls[0].op, Routine):
+        return False
     if isinstance(group.calls[-1].op, Reshape):
         return isinstance(call.op, Reshape)  # element-wise work after it has another index
     if isinstance(call.op, Reshape):
@@ -144,6 +146,8 @@ def _only_moves(group: Group) -> bool:
 
 
 def _takes_prologue(reader: Group, group: Group) -> bool:
+    if isinstance(reader.calls[0].op, Routine):
+        return False
     if all(isinstance(c.op, Reshape) for c in group.calls):
         return True
     anchor = reader.anchor

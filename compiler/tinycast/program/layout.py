@@ -13,7 +13,7 @@ from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.pool import Pool
 from tinycast.ops.quantize import Table
-from tinycast.ops.shape import TO_NCHW, TO_NHWC, Reshape, Transpose, perm_back
+from tinycast.ops.shape import TO_NCHW, TO_NHWC, Move, Reshape, Transpose, perm_back
 
 
 def convert_to_nhwc(program: Program) -> int:
@@ -156,17 +156,20 @@ def _sink_past(
     """op(T(a), T(b), constant) -> T(op(a, b, T'(constant))); another operand is transposed back if it must.
 
     Where as many operands need a Transpose as lose one it is done once, and the result is `settled`: the
-    other direction would look just as good.
+    other direction would look just as good. So it would where a Transpose that is lost stays for other readers.
     """
     op = call.op.permute(perm, call.inputs)
     rank = len(perm)
     if op is None or len(call.output.shape) != rank:
         return False
     back = perm_back(perm)
-    tables = 1 if isinstance(call.op, Table) else len(call.inputs)  # a table is not broadcast
+    tables = 1 if isinstance(call.op, Table | Move) else len(call.inputs)  # tables and positions are not broadcast
     inputs: list[Value] = []
     build = Builder(program, call.source, "Transpose")
-    gained, lost = 0, set()
+    uses = program.consumers()
+    gained = 0
+    lost: set[Value] = set()
+    gone: set[Value] = set()
     for i, value in enumerate(call.inputs):
         source = made.get(value)
         if i >= tables or (value.size == 1 and value.is_constant):
@@ -176,13 +179,15 @@ def _sink_past(
             inputs.append(build.constant(np.ascontiguousarray(data.transpose(back)), value.name.split(".")[-1]))
         elif source is not None and isinstance(source.op, Transpose) and source.op.perm == perm:
             inputs.append(source.inputs[0])
-            lost.add(value)
+            if not _same_bytes(perm, source.inputs[0].shape):
+                lost.add(value)
+                gone.update({value} if set(uses[value]) == {call} and value not in program.outputs else ())
         elif len(value.shape) == rank:
             inputs.append(_transposed(program, call, build, value, back))
             gained += bool(build.calls) and build.calls[-1].output is inputs[-1] and not _same_bytes(back, value.shape)
         else:
             return False
-    if gained > len(lost) or (gained == len(lost) and call.output in settled):
+    if gained > len(lost) or (gained >= len(gone) and call.output in settled):
         return False
     kind = op.infer(inputs)
     inner = Value(program.unique_name(f"{call.output.name}.nhwc"), kind.shape, kind.dtype, call.output.quant)
@@ -252,9 +257,10 @@ def merge_equal_calls(program: Program) -> int:
     first: dict[tuple[Op, tuple[Value, ...]], Call] = {}
     for call in list(program.calls):
         kept = first.setdefault((call.op, call.inputs), call)
-        if kept is not call and call.output not in program.outputs:
+        if kept is not call and not any(v in program.outputs for v in call.outputs):
             program.calls.remove(call)
-            program.substitute(call.output, kept.output)
+            for twin, value in zip(call.outputs, kept.outputs, strict=True):
+                program.substitute(twin, value)
             merged += 1
     return merged
 

@@ -7,6 +7,8 @@ import onnx_ir
 from tinycast.errors import InternalError
 from tinycast.ir.graph import Pattern, Program
 from tinycast.ir.types import DType
+from tinycast.model.functions import write_out_functions
+from tinycast.ops import IMPORTERS
 from tinycast.ops.quantize import Dequantize, Quantize
 from tinycast.ops.shape import Transpose
 from tinycast.program import integers, io_types, layout, tables
@@ -17,6 +19,7 @@ from tinycast.program.groups import Group, expand_means, group_calls
 
 def to_integers(model: onnx_ir.Model, name: str, *, keep_float_io: bool = False) -> Program:
     """The model as typed operators in ONNX's order, integer arithmetic spelled out."""
+    write_out_functions(model, IMPORTERS)
     program = import_program(model, name)
     integers.fold_add_into_bias(program)
     while integers.move_dequantize_down(program) + fold_channel_scales(program):
@@ -70,7 +73,7 @@ def check_layout(program: Program) -> None:
         missing = [v.name for v in call.inputs if not v.is_constant and v not in known]
         if missing:
             raise InternalError(f"{missing} is read before it is made", where=call.source)
-        known.add(call.output)
+        known.update(call.outputs)
 
 
 def check_groups(groups: list[Group]) -> None:
@@ -79,5 +82,5 @@ def check_groups(groups: list[Group]) -> None:
         anchors = [c for c in group.calls if c.op.pattern in (Pattern.DENSE, Pattern.CHANNELWISE, Pattern.ROWS)]
         if len(anchors) > 1:
             raise InternalError("two reductions in one kernel", where=group.calls[0].source)
-        if anchors and group.output.dtype is DType.INT32:
+        if anchors and group.output.dtype is DType.INT32 and anchors[0].inputs[0].dtype is not DType.INT32:
             raise InternalError("an accumulator is stored", where=anchors[0].source)

@@ -7,12 +7,13 @@ import re
 from tinycast.errors import InternalError, TinycastError
 from tinycast.ir.c_words import KEYWORDS
 from tinycast.ir.fixed_point import MAX_SHIFT
-from tinycast.ir.graph import Call, Pattern, TensorType, Tile
+from tinycast.ir.graph import Call, Pattern, Routine, TensorType, Tile
 from tinycast.ir.kernel import Argument, Kernel, Parameter, Role, Step
 from tinycast.ir.types import DType, Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.shape import TO_NHWC, Reshape, Transpose
 from tinycast.schedule.overlap import Reads, overlap_distance
+from tinycast.schedule.routine import routine_step
 from tinycast.schedule.strategies import schedule_group
 from tinycast.schedule.tiles import choose_tile, flat_positions
 from tinycast.target.types import Target
@@ -34,12 +35,17 @@ _HEADERS = {
     "tc_softmax": "tc_softmax.h",
     "tc_round_clamp": "tc_round.h",
     **dict.fromkeys(("tc_exp", "tc_expm1", "tc_log", "tc_tanh", "tc_sigmoid", "tc_softplus", "tc_erf"), "tc_math.h"),
-    **dict.fromkeys(("tc_sqrt", "tc_floor", "tc_rint", "TC_INFINITY", "TC_NAN"), "tc_math.h"),
+    **dict.fromkeys(("tc_sqrt", "tc_floor", "tc_rint", "tc_is_nan", "TC_INFINITY", "TC_NAN"), "tc_math.h"),
+    **dict.fromkeys(("tc_trunc", "tc_ceil", "tc_fmod", "tc_integer_power"), "tc_integral.h"),
+    **dict.fromkeys((f"tc_{f}" for f in ("pow", "sinh", "cosh", "asinh", "acosh", "atanh")), "tc_power.h"),
+    **dict.fromkeys((f"tc_{f}" for f in ("sin", "cos", "tan", "asin", "acos", "atan")), "tc_trig.h"),
 }
 
 
 def make_step(calls: list[Call], anchor: Call | None, target: Target, symbol: str) -> Step:
     """Compile the calls of a group into one kernel called `symbol`."""
+    if isinstance(calls[0].op, Routine):
+        return routine_step(calls[0], symbol)
     try:
         return _GroupCompiler(calls, anchor, target, symbol).step()
     except TinycastError:

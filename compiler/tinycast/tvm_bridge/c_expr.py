@@ -47,9 +47,9 @@ def literal(value: float, dtype: str) -> str:
     if dtype == "bool":
         return "true" if value else "false"
     if dtype != "float32":
-        if dtype == "int32" and value == -(2**31):
-            return "INT32_MIN"
-        suffix = {"uint32": "U", "int64": "LL"}.get(dtype, "")
+        if dtype in ("int32", "int64") and value == -(2 ** (31 if dtype == "int32" else 63)):
+            return f"INT{dtype[3:]}_MIN"
+        suffix = {"uint32": "U", "int64": "LL", "uint64": "ULL"}.get(dtype, "")
         return f"{int(value)}{suffix}"
     number = np.float32(value)
     if np.isinf(number):

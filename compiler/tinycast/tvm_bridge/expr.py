@@ -17,6 +17,7 @@ placeholder = te.placeholder
 reduce_axis = te.reduce_axis
 sum = te.sum
 max = te.max
+product = te.comm_reducer(lambda a, b: a * b, lambda dtype: tirx.const(1, dtype), name="product")
 min = te.min
 
 
@@ -53,6 +54,40 @@ def constant_value(value: Expr) -> int | None:
     return int(value.value) if isinstance(value, tirx.IntImm) else None
 
 
+def absolute(x: Expr) -> Expr:
+    return x if dtype_of(x).value.startswith("u") else tirx.max(x, -x)
+
+
+def truncated_division(a: Expr, b: Expr) -> Expr:
+    """a / b on integers, rounded toward zero as C does."""
+    return tirx.truncdiv(a, b)
+
+
+def truncated_remainder(a: Expr, b: Expr) -> Expr:
+    """a - b * (a / b) on integers: the sign of a, as in C."""
+    return tirx.truncmod(a, b)
+
+
+def is_float(value: Expr) -> bool:
+    return dtype_of(value) is DType.FLOAT32
+
+
+def equal(a: Expr, b: Expr) -> Expr:
+    return tirx.EQ(a, b)
+
+
+def not_equal(a: Expr, b: Expr) -> Expr:
+    return tirx.NE(a, b)
+
+
+def either(a: Expr, b: Expr) -> Expr:
+    return tirx.any(a, b)
+
+
+def negation(a: Expr) -> Expr:
+    return tirx.Not(a)
+
+
 def minimum(a: Expr, b: Expr) -> Expr:
     return tirx.min(a, b)
 
@@ -75,22 +110,22 @@ def elementwise(tensors: Sequence[Tensor], shape: Sequence[int], body: Callable[
 
 def immediate(value: float, dtype: DType) -> Callable[..., Expr]:
     """A constant in the place of a tensor without axes."""
-    return _Scalar(const(value, dtype))
+    return _Scalar(const(value, dtype), dtype)
 
 
 def by_value(variable: Expr) -> Callable[..., Expr]:
     """A scalar parameter in the place of a tensor without axes."""
-    return _Scalar(variable)
+    return _Scalar(variable, DType.INT32)
 
 
 class _Scalar:
     """Looks like a tensor of shape () to the operators."""
 
     shape: tuple[int, ...] = ()
-    dtype = "int32"
 
-    def __init__(self, value: Expr) -> None:
+    def __init__(self, value: Expr, dtype: DType) -> None:
         self._value = value
+        self.dtype = dtype.value
 
     def __call__(self) -> Expr:
         return self._value

@@ -1,0 +1,68 @@
+"""Products of two tensors that are computed at run time: MatMul, Gemm, Einsum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, Value
+from tinycast.ops.node import Node
+from tinycast.ops.shape import Reshape, Transpose
+from tinycast.ops.sums import chunked_sum
+from tinycast.tvm_bridge import expr as te
+
+
+@dataclass(frozen=True)
+class BatchedProduct(Op):
+    """y[b, m, n] = sum_k a[b, m, k] * c[b, k, n]; the axes b broadcast. Integers wrap in their own type."""
+
+    pattern = Pattern.CHANNELWISE
+
+    @property
+    def title(self) -> str:
+        return "MatMul"
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        a, c = (v.shape for v in inputs)
+        return TensorType((*np.broadcast_shapes(a[:-2], c[:-2]), a[-2], c[-1]), inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        wide = np.float64 if arrays[0].dtype.kind == "f" else np.int64
+        return np.matmul(*(x.astype(wide) for x in arrays)).astype(arrays[0].dtype)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        a, c = tensors
+
+        def term(i: Sequence[te.Expr], k: Sequence[te.Expr]) -> te.Expr:
+            left = te.broadcast_read(a, [*i[:-1], k[0]])
+            return left * te.broadcast_read(c, [*i[:-2], k[0], i[-1]])
+
+        return chunked_sum(out, [int(a.shape[-1])], term)
+
+    def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
+        return prod(out.shape) * inputs[0].shape[-1]
+
+
+def product(node: Node, a: Value, b: Value) -> Value:
+    """a @ b with NumPy's rules for vectors and leading axes."""
+    build = node.build
+    shape = (
+        *np.broadcast_shapes(a.shape[:-2], b.shape[:-2]),
+        *(a.shape[-2:-1] if len(a.shape) > 1 else ()),
+        *(b.shape[-1:] if len(b.shape) > 1 else ()),
+    )
+    if len(a.shape) == 1:
+        a = build.call(Reshape((1, a.size)), [a])
+    if len(b.shape) == 1:
+        b = build.call(Reshape((b.size, 1)), [b])
+    y = build.call(BatchedProduct(), [a, b])
+    return y if y.shape == shape else build.call(Reshape(shape), [y])
+
+
+def swapped(node: Node, x: Value) -> Value:
+    """The matrix transposed."""
+    return node.build.call(Transpose((1, 0)), [x])

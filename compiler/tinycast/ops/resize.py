@@ -1,0 +1,206 @@
+"""Resize: along each axis, every output element is a weighted sum of few neighbours, known at compile time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+
+import numpy as np
+import numpy.typing as npt
+
+from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.gather import Gather
+from tinycast.ops.logic import Where
+from tinycast.ops.node import Node
+from tinycast.ops.rearrange import Repeat
+from tinycast.tvm_bridge import expr as te
+
+Taps = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]  # positions and weights, both (outputs, taps)
+
+
+@dataclass(frozen=True)
+class Resample(Op):
+    """y[…, i, …] = sum over t of x[…, positions[i, t], …] * weights[i, t]. Inputs: x, positions, weights."""
+
+    pattern = Pattern.CHANNELWISE
+    axis: int
+
+    @property
+    def title(self) -> str:
+        return "Resize"
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        shape = list(inputs[0].shape)
+        shape[self.axis] = inputs[1].shape[0]
+        return TensorType(tuple(shape), inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        x, positions, weights = arrays
+        taken = np.take(x.astype(np.float64), positions, self.axis)  # (…, outputs, taps, …)
+        shape = [1] * taken.ndim
+        shape[self.axis : self.axis + 2] = positions.shape
+        return np.asarray((taken * weights.reshape(shape)).sum(self.axis + 1), x.dtype)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        x, positions, weights = tensors
+        axis = self.axis
+        tap = te.reduce_axis((0, int(positions.shape[1])), "tap")
+
+        def body(*i: te.Expr) -> te.Expr:
+            element = x(*i[:axis], positions(i[axis], tap), *i[axis + 1 :])
+            return te.sum(element * weights(i[axis], tap), axis=[tap])
+
+        return te.compute(out.shape, body, name="accumulator")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One axis: its lengths, its scale, and the attributes that say where output elements lie on the input."""
+
+    length: int
+    outputs: int
+    scale: float
+    transform: str
+    begin: float = 0.0  # of the region of interest, as a fraction
+    end: float = 1.0
+
+    def sources(self) -> npt.NDArray[np.float64]:
+        """The coordinate on the input of each output element."""
+        i = np.arange(self.outputs, dtype=np.float64)
+        match self.transform:
+            case "half_pixel":
+                return (i + 0.5) / self.scale - 0.5
+            case "half_pixel_symmetric":
+                adjusted = self.outputs / (self.scale * self.length)
+                return self.length / 2 * (1 - adjusted) + (i + 0.5) / self.scale - 0.5
+            case "pytorch_half_pixel":
+                return (i + 0.5) / self.scale - 0.5 if self.outputs > 1 else i * 0.0
+            case "align_corners":
+                wide = self.scale * self.length
+                return i * (self.length - 1) / (wide - 1) if wide != 1 else i * 0.0
+            case "tf_crop_and_resize":
+                if self.outputs == 1:
+                    return i + 0.5 * (self.begin + self.end) * (self.length - 1)
+                span = (self.end - self.begin) * (self.length - 1)
+                return self.begin * (self.length - 1) + i * span / (self.outputs - 1)
+            case _:  # asymmetric
+                return i / self.scale
+
+
+def nearest(grid: Grid, rule: str) -> npt.NDArray[np.int64]:
+    """The element on the input that each output element is."""
+    x = grid.sources()
+    match rule:
+        case "floor":
+            position = np.floor(x)
+        case "ceil":
+            position = np.ceil(x)
+        case "round_prefer_ceil":
+            position = np.floor(x + 0.5)
+        case _:
+            position = np.ceil(x - 0.5)
+    return np.clip(position, 0, grid.length - 1).astype(np.int64)
+
+
+def smooth_taps(grid: Grid, mode: str, cubic_a: float, exclude_outside: bool, antialias: bool) -> Taps:
+    """Linear or cubic neighbours; with `antialias` the filter is as wide as a step of the output."""
+    x = grid.sources()
+    stretch = min(grid.scale, 1.0) if antialias else 1.0
+    radius = (1.0 if mode == "linear" else 2.0) / stretch
+    count = 2 * ceil(radius) if antialias else int(2 * radius)
+    first = np.floor(x) - (floor(radius) if antialias and radius != int(radius) else int(radius) - 1)
+    positions = first[:, None] + np.arange(count + (1 if antialias else 0))
+    distance = np.abs(x[:, None] - positions) * stretch
+    if mode == "linear":
+        weights = np.maximum(0.0, 1.0 - distance)
+    else:
+        a, d = cubic_a, distance
+        near = ((a + 2) * d - (a + 3)) * d * d + 1
+        far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+        weights = np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+    if exclude_outside:
+        weights = np.where((positions < 0) | (positions > grid.length - 1), 0.0, weights)
+    if exclude_outside or antialias:
+        weights = weights / weights.sum(1, keepdims=True)
+    return np.clip(positions, 0, grid.length - 1).astype(np.int64), weights
+
+
+def import_resize(node: Node) -> Value:
+    x, build = node.input(0), node.build
+    rank = len(x.shape)
+    axes = [a % rank for a in node.ints("axes", range(rank))]
+    grids = _grids(node, x, axes)
+    mode, y = node.text("mode", "nearest"), x
+    transform = node.text("coordinate_transformation_mode", "half_pixel")
+    counts = [1] * rank
+    outside = [np.zeros(n, np.bool_) for n in x.shape]
+    for axis, grid in grids.items():
+        crop = transform == "tf_crop_and_resize"
+        if grid.outputs == grid.length and grid.scale == 1.0 and not crop:
+            continue
+        if crop:
+            coordinates = grid.sources()
+            outside[axis] = (coordinates < 0) | (coordinates > grid.length - 1)
+        if mode == "nearest":
+            rule = "floor" if node.kind == "Upsample" else node.text("nearest_mode", "round_prefer_floor")
+            taken = nearest(grid, rule)
+            repeats = grid.outputs // grid.length
+            if np.array_equal(taken, np.repeat(np.arange(grid.length), repeats)):
+                counts[axis] = repeats
+            else:
+                y = build.call(Gather(axis), [y, build.constant(taken.astype(np.int32), "positions")])
+            continue
+        if y.dtype is not DType.FLOAT32:
+            node.reject(f"mode {mode} of {y.dtype.value}", "only nearest is supported for integers")
+        positions, weights = smooth_taps(
+            grid,
+            mode,
+            node.float("cubic_coeff_a", -0.75),
+            bool(node.int("exclude_outside", 0)),
+            bool(node.int("antialias", 0)),
+        )
+        tables = [
+            build.constant(positions.astype(np.int32), "positions"),
+            build.constant(weights.astype(np.float32), "weights"),
+        ]
+        y = build.call(Resample(axis), [y, *tables])
+    if any(n > 1 for n in counts):
+        y = build.call(Repeat(tuple(counts)), [y])
+    if any(mask.any() for mask in outside):
+        full = [m if len(m) == n else np.zeros(n, np.bool_) for m, n in zip(outside, y.shape, strict=True)]
+        mask = np.logical_or.reduce(np.meshgrid(*full, indexing="ij"))
+        fill = build.constant(np.asarray(node.float("extrapolation_value", 0.0), np.float32), "outside")
+        y = build.call(Where(), [build.constant(mask, "is_outside"), fill, y])
+    return y
+
+
+def _grids(node: Node, x: Value, axes: Sequence[int]) -> dict[int, Grid]:
+    """The resized axes, from the operands scales or sizes."""
+    if node.kind == "Upsample":
+        scales = [float(s) for s in node.required(1)]
+        return {a: Grid(x.shape[a], floor(x.shape[a] * s), s, "asymmetric") for a, s in zip(axes, scales, strict=True)}
+    transform = node.text("coordinate_transformation_mode", "half_pixel")
+    sizes, scales_in = node.constant(3), node.constant(2)
+    lengths = [x.shape[a] for a in axes]
+    if sizes is not None and sizes.size:
+        wanted = [int(n) for n in sizes]
+        scales = [n / length for n, length in zip(wanted, lengths, strict=True)]
+        policy = node.text("keep_aspect_ratio_policy", "stretch")
+        if policy != "stretch":
+            scale = min(scales) if policy == "not_larger" else max(scales)
+            scales = [scale] * len(scales)
+            wanted = [floor(scale * length + 0.5) for length in lengths]
+    else:
+        scales = [float(s) for s in node.required(2)] if scales_in is not None else [1.0] * len(axes)
+        wanted = [floor(length * s) for length, s in zip(lengths, scales, strict=True)]
+    roi_in = node.constant(1) if transform == "tf_crop_and_resize" else None
+    roi = [0.0] * len(axes) + [1.0] * len(axes) if roi_in is None else [float(r) for r in roi_in]
+    return {
+        a: Grid(length, n, s, transform, roi[i], roi[len(axes) + i])
+        for i, (a, length, n, s) in enumerate(zip(axes, lengths, wanted, scales, strict=True))
+    }
+
+
+IMPORTERS = {"Resize": import_resize, "Upsample": import_resize}

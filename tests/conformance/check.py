@@ -1,0 +1,101 @@
+"""One case through the compiler: compiled to C for the host, built, run, compared."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from cases import Array, Case
+from tinycast.errors import TinycastError
+from tinycast.execute.bare import STACK_FIELD_BYTES
+from tinycast.execute.build import build_harness
+from tinycast.execute.host import run_program
+from tinycast.execute.samples import inputs_file, join_samples, split_samples
+from tinycast.model import load, simplify
+from tinycast.pipeline import build, compile_model
+from tinycast.target.load import load_target
+from tinycast.toolchain.find import compiler_for
+
+_TIMEOUT_SECONDS = 60
+_FLAGS = ("-O0",)  # the last -O counts: optimizing takes longer than running
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case: passed, or the reason why not; `bound` are the names of its bound inputs."""
+
+    passed: bool
+    reason: str = ""
+    bound: tuple[str, ...] = ()
+
+
+def check(case: Case) -> Outcome:
+    """Compile, build, run and compare one case; its failure is a result, not an exception."""
+    try:
+        bound = tuple(case.bound)
+        outputs = run(case)
+        reason = difference(case, outputs)
+    except TinycastError as error:
+        return Outcome(False, _first_line(error), tuple(case.bound))
+    except Exception as error:  # a bug of the compiler is a failing case like any other
+        return Outcome(False, f"bug: {type(error).__name__}: {str(error).strip()[:200]}", tuple(case.bound))
+    return Outcome(not reason, reason, bound)
+
+
+def _first_line(error: TinycastError) -> str:
+    lines = error.what.strip().splitlines()
+    where = str(error.where or "").strip().splitlines()
+    return " | ".join([*lines[:3], *where[:1]])[:300]
+
+
+def run(case: Case) -> dict[str, Array]:
+    """The outputs that the generated C computes from the case's free inputs."""
+    free = case.free_inputs()
+    host = load_target("host")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        path = folder / "model.onnx"
+        path.write_bytes(case.bound_model().SerializeToString())
+        model = load(path, _open_shapes(case.bound_model(), free))
+        simplify(model)
+        artifact = build(compile_model(model, host, "conformance", "0" * 64), "c")
+        manifest = artifact.manifest
+        given = {port["name"]: free[port["name"]][np.newaxis] for port in manifest["inputs"]}
+        samples = split_samples(manifest, given)
+        program = build_harness(
+            artifact.files, manifest, compiler_for(host, None), folder, io=["io_stdio.c"], flags=_FLAGS
+        )
+        (folder / "inputs.bin").write_bytes(inputs_file(samples))
+        run_program([str(program)], folder, _TIMEOUT_SECONDS)
+        raw = (folder / "outputs.bin").read_bytes()
+    outputs = join_samples(manifest, raw[:-STACK_FIELD_BYTES], 1)
+    return {port["name"]: outputs[port["name"]].reshape(port["shape"]) for port in manifest["outputs"]}
+
+
+def _open_shapes(model: onnx.ModelProto, arrays: dict[str, Array]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the inputs that the model leaves open."""
+    return {
+        value.name: arrays[value.name].shape
+        for value in model.graph.input
+        if value.name in arrays
+        and (
+            not value.type.tensor_type.HasField("shape")
+            or not all(d.HasField("dim_value") for d in value.type.tensor_type.shape.dim)
+        )
+    }
+
+
+def difference(case: Case, outputs: dict[str, Array]) -> str:
+    """How the outputs differ from the case's; empty where they agree."""
+    for value, wanted in zip(case.model.graph.output, case.outputs, strict=True):
+        expected, actual = np.asarray(wanted), outputs[value.name]
+        if actual.dtype != expected.dtype:
+            return f"{value.name} is {actual.dtype}, not {expected.dtype}"
+        if actual.shape != expected.shape:
+            return f"{value.name} has shape {actual.shape}, not {expected.shape}"
+        if not np.allclose(actual, expected, rtol=case.rtol, atol=case.atol, equal_nan=True):
+            return f"{value.name} differs"
+    return ""
