@@ -6,10 +6,12 @@ from math import prod
 
 from tinycast.ir.graph import Call, Pattern, Tile
 from tinycast.ops.conv import Conv2D
+from tinycast.ops.dot import VECTOR
 from tinycast.schedule.blocks import accumulate_at, blocks_of, is_reduction, loop_depth, sort_stages, unroll
 from tinycast.schedule.dot import schedule_dot
 from tinycast.schedule.overlap import Reads
 from tinycast.schedule.rows import schedule_rows
+from tinycast.schedule.runs import schedule_runs
 from tinycast.schedule.tiles import flat_positions, unrolled_taps
 from tinycast.tvm_bridge.function import Schedule
 
@@ -28,6 +30,8 @@ def schedule_group(
         return _elementwise(schedule, flat=flat)
     if tile.vector:
         return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place)
+    if tile.lanes == VECTOR:
+        return schedule_runs(schedule, anchor, tile, moved=moved)
     if tile.lanes:
         return schedule_dot(schedule, anchor, tile, moved=moved)
     if anchor.op.pattern is Pattern.ROWS:

@@ -10,7 +10,7 @@ from tinycast.ir.graph import Call, Pattern, Tile
 from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
-from tinycast.ops.dot import LANES, groups_of
+from tinycast.ops.dot import LANES, VECTOR, groups_of
 from tinycast.ops.rows import PAIR
 from tinycast.target.types import Target
 
@@ -24,6 +24,7 @@ _CONVOLUTION_TILES = {
 _LEAST_GROUPS = 2  # a sum over one group is no loop, which TVM needs for a micro-kernel
 _MOST_POSITIONS = 6  # as many as 16 vector registers hold sums of, with the operands
 _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
+_SUMS = 256  # of a tile whose dot products run along vectors: they are in memory
 
 
 def divisors(n: int, limit: int) -> list[int]:
@@ -112,6 +113,8 @@ def _micro_kernel(anchor: Call, target: Target) -> Tile | None:
     x, *rest = anchor.inputs
     if not rest or x.dtype is not DType.INT8 or rest[0].dtype is not DType.INT8:
         return None
+    if "dot_runs" in target.micro_kernels:
+        return _run_tile(anchor)
     op = anchor.op
     if isinstance(op, Conv2D):
         # Runs of a window have to be neighbours in a row, and a tile has to have more than one position.
@@ -128,3 +131,25 @@ def _micro_kernel(anchor: Call, target: Target) -> Tile | None:
         fits = len(x.shape) == 2 and x.shape[1] % LANES == 0 and x.shape[1] // LANES >= _LEAST_GROUPS
         return Tile(1, 4, LANES) if fits else None
     return None
+
+
+def _run_tile(anchor: Call) -> Tile | None:
+    """The tile of the micro-kernels whose dot products run along vectors."""
+    x, weight = anchor.inputs[:2]
+    op = anchor.op
+    if isinstance(op, Conv2D):
+        fits = not op.depthwise and op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1
+        columns = anchor.output.shape[2] * (anchor.output.shape[1] if flat_positions(anchor) else 1)
+    elif isinstance(op, FullyConnected):
+        fits, columns = len(x.shape) == 2, 1
+    else:
+        return None
+    if not fits or prod(weight.shape[1:]) == 1:
+        return None
+    # Positions go by two; a last one costs a quarter more, one that is there twice as much as any.
+    counts = range(2, min(columns, _MOST_POSITIONS) + 1)
+    positions = min(counts, key=lambda p: (ceil(columns / p) * (8 * p + p % 2 * 2 + 2), -p), default=1)
+    fours = ceil(weight.shape[0] / 4)
+    channels = 4 * max(n for n in divisors(fours, fours) if n == 1 or n * 4 * positions <= _SUMS)
+    input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
+    return Tile(positions, channels, VECTOR, input_channels, DType.INT8)
