@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinycast.tvm_bridge.function import Schedule
+from tinycast.tvm_bridge.lanes import LANES
 
 Block = Any  # TVM's handle of a stage
 Loop = Any  # TVM's handle of a loop
@@ -86,6 +87,13 @@ def accumulate_at(
     start = schedule.decompose_reduction(block, reduced[0])
     unroll(schedule, list(schedule.get_loops(start))[depth:])
     return reduced[-1]
+
+
+def vectorize(schedule: Schedule, block: Block) -> None:
+    """Take the innermost loop of `block` by four, where nothing is left."""
+    last = list(schedule.get_loops(block))[-1]
+    if int(schedule.get(last).extent) % LANES == 0:
+        schedule.vectorize(schedule.split(last, [None, LANES])[1])
 
 
 def loop_depth(schedule: Schedule, block: Block, loop: Loop) -> int:

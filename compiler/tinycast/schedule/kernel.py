@@ -43,6 +43,10 @@ _HEADERS = {
 }
 
 
+def _header(function: str) -> str:
+    return "tc_lanes.h" if function.startswith("tc_lanes_") else _HEADERS[function]
+
+
 def make_step(calls: list[Call], anchor: Call | None, target: Target, symbol: str) -> Step:
     """Compile the calls of a group into one kernel called `symbol`."""
     if isinstance(calls[0].op, Routine):
@@ -83,7 +87,13 @@ class _GroupCompiler:
         moved = self._anchor is not None and self._anchor.inputs[0] in {c.output for c in self._calls}
         in_place = self._in_place()
         reads = schedule_group(
-            schedule, self._anchor, self._tile, flat=self._is_flat(), moved=moved, in_place=bool(in_place)
+            schedule,
+            self._anchor,
+            self._tile,
+            flat=self._is_flat(),
+            moved=moved,
+            in_place=bool(in_place),
+            lanes="lanes" in self._target.micro_kernels,
         )
         names = [p.name for p, _, _ in self._parameters] + ["output"]
         printed = print_function(lower(schedule.mod), names)
@@ -96,7 +106,7 @@ class _GroupCompiler:
             name = f"{output.name}.{scratch.name}"
             parameters.append(Parameter(scratch.name, scratch.dtype, Role.SCRATCH, scratch.bytes))
             arguments.append(Value(name, (scratch.bytes // scratch.dtype.itemsize,), scratch.dtype))
-        runtime = frozenset(_HEADERS[f] for f in printed.functions)
+        runtime = frozenset(_header(f) for f in printed.functions)
         kernel = Kernel(self._symbol, tuple(parameters), printed.body, runtime, in_place, self._overlap(reads))
         titles = list(dict.fromkeys(c.title for c in self._all))
         named = self._anchor or self._all[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tinycast.ir.graph import Call, Tile
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dot import woven_channels
-from tinycast.schedule.blocks import blocks_of, name_of
+from tinycast.schedule.blocks import blocks_of, name_of, vectorize
 from tinycast.schedule.overlap import Reads
 from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.run_kernels import RunKernel, copy_rows, start_sums
@@ -13,10 +13,10 @@ from tinycast.tvm_bridge.run_kernels import RunKernel, copy_rows, start_sums
 _KEPT = ("accumulator", "wide", "padded")
 
 
-def schedule_runs(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool) -> Reads:
+def schedule_runs(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, lanes: bool) -> Reads:
     """Sums of a tile by the micro-kernel, then the rest of the kernel on them.
 
-    `moved`: the kernel itself brings its input into order, while copying rows of it.
+    `moved`: the kernel itself brings its input into order, while copying rows of it. `lanes`: the rest is taken by four channels.
     """
     *before, output = blocks_of(schedule)
     names = {name_of(schedule, b) for b in before}
@@ -29,6 +29,8 @@ def schedule_runs(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool) 
     op = anchor.op
     depth = 3 if isinstance(op, Conv2D) else 2
     schedule.reverse_compute_at(output, outer[depth - 1])
+    if lanes:
+        vectorize(schedule, output)
     schedule.set_scope(accumulator, 0, "local")
     if "wide" in names:
         schedule.compute_at(schedule.get_sblock("wide"), outer[1], preserve_unit_loops=True)

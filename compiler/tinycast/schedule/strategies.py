@@ -17,21 +17,21 @@ from tinycast.tvm_bridge.function import Schedule
 
 
 def schedule_group(
-    schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool, moved: bool, in_place: bool
+    schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool, moved: bool, in_place: bool, lanes: bool
 ) -> Reads:
     """Schedule a group around `anchor`; returns how it reads the anchor's input.
 
     `flat`: there is no anchor, and output and operands have the same elements.
 
     `moved`: operators before the anchor bring its input into order. `in_place`: the output may take the memory of
-    another operand.
+    another operand. `lanes`: the core has vectors of four int32.
     """
     if anchor is None:
         return _elementwise(schedule, flat=flat)
     if tile.vector:
         return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place)
     if tile.lanes == VECTOR:
-        return schedule_runs(schedule, anchor, tile, moved=moved)
+        return schedule_runs(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.lanes:
         return schedule_dot(schedule, anchor, tile, moved=moved)
     if anchor.op.pattern is Pattern.ROWS:

@@ -146,10 +146,18 @@ def _run_tile(anchor: Call) -> Tile | None:
         return None
     if not fits or prod(weight.shape[1:]) == 1:
         return None
-    # Positions go by two; a last one costs a quarter more, one that is there twice as much as any.
-    counts = range(2, min(columns, _MOST_POSITIONS) + 1)
-    positions = min(counts, key=lambda p: (ceil(columns / p) * (8 * p + p % 2 * 2 + 2), -p), default=1)
     fours = ceil(weight.shape[0] / 4)
+    vectors = ceil(prod(weight.shape[1:]) / VECTOR)
+    in_order = flat_positions(anchor)
+
+    def instructions(positions: int) -> int:
+        """Of all tiles: two positions are 8 a vector for two channels, a last one is 5; copies; stores and calls."""
+        pairs, last = divmod(positions, 2)
+        products = (pairs * 16 + last * 10) * vectors * fours + (pairs + last) * (6 * fours + 15)
+        copied = not in_order or columns % positions > 0
+        return ceil(columns / positions) * (products + copied * positions * (3 * vectors + 8) + 20)
+
+    positions = min(range(2, min(columns, _MOST_POSITIONS) + 1), key=lambda p: (instructions(p), -p), default=1)
     channels = 4 * max(n for n in divisors(fours, fours) if n == 1 or n * 4 * positions <= _SUMS)
     input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
     return Tile(positions, channels, VECTOR, input_channels, DType.INT8)
