@@ -1,6 +1,6 @@
 """Sums of products for cores with vectors: a tile of positions times channels that lie across a vector.
 
-Input rows are copied with their border (int8 widened to int16), and every position's window is read in
+Input rows are copied with their border (int8 widened to int16 where that helps), and every position's window is read in
 place: in each of its KH rows a run of KW * C neighbours, cut into groups of `tile.lanes`.
 """
 
@@ -58,7 +58,7 @@ class VectorRows:
     def copy(self, read: Callable[[te.Expr, te.Expr], te.Expr], height: int, width: int, pad: float) -> Tensor:
         """The rows with their border, as long as the tiles read; read(row, element) is the input's element."""
         top, left, bottom, _ = self.window.pads
-        dtype = DType.FLOAT32 if self.tile.lanes == 1 else DType.INT16
+        dtype = self.tile.wide
         begin, end = left * self.channels, (left + width) * self.channels
 
         def body(_: te.Expr, h: te.Expr, f: te.Expr) -> te.Expr:
@@ -75,7 +75,7 @@ class VectorRows:
         return te.compute((1, height + top + bottom, self.length), body, name="rows")
 
     def needs_copy(self, width: int) -> bool:
-        """Whether floats have to be copied: for a border, or because the last tile reads past the row."""
+        """Whether rows that are not widened have to be copied: for a border, or as the last tile reads past the row."""
         return any(self.window.pads) or self.length > width * self.channels
 
 
@@ -92,7 +92,7 @@ def pack_depthwise(weight: Array, tile: Tile) -> Array:
 def vector_sums(rows: Tensor, weight: Tensor, layer: VectorRows, rows_out: int) -> Tensor:
     """sums[h, tile of columns, block of channels, position, channel]; int32, or float32 through partial sums."""
     window, tile, lanes = layer.window, layer.tile, layer.tile.lanes
-    dtype = DType.FLOAT32 if lanes == 1 else DType.INT32
+    dtype = DType.FLOAT32 if tile.wide is DType.FLOAT32 else DType.INT32
     extents = (window.kernel[0], layer.groups)
     outer, inner = float_chunks(extents) if dtype is DType.FLOAT32 else ((1, 1), extents)
     shape = (rows_out, layer.tiles, int(weight.shape[0]), tile.positions, tile.channels)

@@ -33,6 +33,7 @@ _HEADERS = {
     "tc_dot_4x4": "tc_dot_4x4.h",
     **dict.fromkeys(("tc_dot_pairs", "tc_dot_floats", "tc_depthwise_pairs"), "tc_rows.h"),
     **dict.fromkeys(("tc_dot_runs_2x2", "tc_dot_runs_1x4", "tc_copy_rows"), "tc_dot_runs.h"),
+    "tc_depthwise_bytes": "tc_depthwise_bytes.h",
     "tc_softmax": "tc_softmax.h",
     "tc_round_clamp": "tc_round.h",
     **dict.fromkeys(("tc_exp", "tc_expm1", "tc_log", "tc_tanh", "tc_sigmoid", "tc_softplus", "tc_erf"), "tc_math.h"),

@@ -11,7 +11,7 @@ from tinycast.schedule.blocks import accumulate_at, blocks_of, is_reduction, loo
 from tinycast.schedule.dot import schedule_dot
 from tinycast.schedule.overlap import Reads
 from tinycast.schedule.rows import schedule_rows
-from tinycast.schedule.runs import schedule_runs
+from tinycast.schedule.runs import schedule_depthwise, schedule_runs
 from tinycast.schedule.tiles import flat_positions, unrolled_taps
 from tinycast.tvm_bridge.function import Schedule
 
@@ -28,6 +28,8 @@ def schedule_group(
     """
     if anchor is None:
         return _elementwise(schedule, flat=flat)
+    if tile.vector and tile.channels == VECTOR:
+        return schedule_depthwise(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.vector:
         return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place)
     if tile.lanes == VECTOR:

@@ -43,7 +43,7 @@ def flat_positions(call: Call) -> bool:
 def choose_tile(anchor: Call, target: Target) -> Tile:
     """The tile with the fewest loads a product that leaves the core the registers it needs."""
     shape = anchor.output.shape
-    micro = _vector_tile(anchor, target) or _micro_kernel(anchor, target)
+    micro = _vector_tile(anchor, target) or _depthwise_tile(anchor, target) or _micro_kernel(anchor, target)
     if micro is not None:
         return micro
     if anchor.op.pattern is Pattern.DENSE:
@@ -105,7 +105,22 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
         return None
     # A step of a tile: a load a position, two of weights, and two products and sums a position.
     positions = min(range(1, min(columns, _MOST_POSITIONS) + 1), key=lambda p: (ceil(columns / p) * (5 * p + 2), -p))
-    return Tile(positions, _VECTOR_CHANNELS, lanes, x.shape[3] if isinstance(op, Conv2D) else 0, vector=True)
+    input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
+    wide = DType.FLOAT32 if lanes == 1 else DType.INT16
+    return Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True)
+
+
+def _depthwise_tile(anchor: Call, target: Target) -> Tile | None:
+    """All channels of a position, by 16, if the target's micro-kernel computes the layer."""
+    op = anchor.op
+    if not isinstance(op, Conv2D) or not op.depthwise or "depthwise_bytes" not in target.micro_kernels:
+        return None
+    x, weight = anchor.inputs[:2]
+    fits = x.dtype is weight.dtype is DType.INT8 and x.shape[0] == 1 and prod(op.window.kernel) > 1
+    # Two products of the kernel have to fit 16 bits.
+    if not fits or weight.data is None or weight.data.min() == -128:
+        return None
+    return Tile(1, VECTOR, 1, x.shape[3], DType.INT8, vector=True)
 
 
 def _micro_kernel(anchor: Call, target: Target) -> Tile | None:

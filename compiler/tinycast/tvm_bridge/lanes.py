@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import tvm
 from tvm import sym, tirx
 from tvm.ir import Call, TensorLoad, prim
 
@@ -24,7 +23,7 @@ Expr = Any
 Statement = Any
 
 
-class _NoVector(Exception):
+class _NoVectorError(Exception):
     """There is no vector operation for it."""
 
 
@@ -41,7 +40,7 @@ def use_lanes(statement: Statement) -> Statement:
         return loop_around(statement, use_lanes(statement.body))
     try:
         return _Vectorizer(statement.loop_var).store(statement.body)
-    except _NoVector:
+    except _NoVectorError:
         return tirx.For(statement.loop_var, statement.min, statement.extent, tirx.ForKind.SERIAL, statement.body)
 
 
@@ -54,13 +53,13 @@ class _Vectorizer:
     def store(self, statement: Statement) -> Statement:
         if isinstance(statement, tirx.IfThenElse) and statement.else_case is None:
             if mentions(statement.condition, self._variable):
-                raise _NoVector
+                raise _NoVectorError
             return tirx.IfThenElse(statement.condition, self.store(statement.then_case), None)
         if not isinstance(statement, tirx.BufferStore) or str(statement.buffer.dtype) not in _ELEMENTS:
-            raise _NoVector
+            raise _NoVectorError
         base, step = self._linear(statement.indices[0])
         if step != 1:
-            raise _NoVector
+            raise _NoVectorError
         function = f"tc_lanes_to_{_ELEMENTS[str(statement.buffer.dtype)]}"
         place = tirx.address_of(tirx.BufferLoad(statement.buffer, [base]))
         return tirx.Evaluate(tirx.call_extern("int32", function, place, self._lanes(statement.value)))
@@ -91,7 +90,7 @@ class _Vectorizer:
             return _call("tc_lanes_shift", self._lanes(expr.a), expr.b)
         if isinstance(expr, Call) and expr.op.name.endswith("call_pure_extern"):
             return self._function(expr.args[0].value, list(expr.args[1:]))
-        raise _NoVector
+        raise _NoVectorError
 
     def _load(self, expr: Expr) -> Expr:
         element = _ELEMENTS.get(str(expr.source.dtype))
@@ -101,7 +100,7 @@ class _Vectorizer:
         if element == "s8" and step == -1:
             table = tirx.address_of(tirx.BufferLoad(expr.source, [tirx.const(0, "int32")]))
             return _call("tc_lanes_look_up", table, self._lanes(expr.indices[0]))
-        raise _NoVector
+        raise _NoVectorError
 
     def _function(self, name: str, arguments: list[Expr]) -> Expr:
         if name == "tc_clamp":
@@ -111,7 +110,7 @@ class _Vectorizer:
             shift = tirx.const(int(name.rsplit("_", 1)[-1]), "int32")
             arguments = [*arguments, shift, tirx.const(-128, "int32"), tirx.const(127, "int32")]
         elif name != "tc_requantize":
-            raise _NoVector
+            raise _NoVectorError
         *operands, shift, low, high = arguments
         vectors = [self._lanes(operand) for operand in operands]
         if mentions(shift, self._variable):
@@ -120,7 +119,7 @@ class _Vectorizer:
 
     def _same(self, scalars: list[Expr]) -> list[Expr]:
         if any(mentions(s, self._variable) for s in scalars):
-            raise _NoVector
+            raise _NoVectorError
         return scalars
 
 

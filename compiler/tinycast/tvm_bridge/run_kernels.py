@@ -33,29 +33,24 @@ class RunKernel:
 @cache
 def _register_run(kernel: RunKernel) -> str:
     positions, channels, length, woven = astuple(kernel)
-    vectors = ceil(length / _VECTOR)
-    width = min(length, _VECTOR)
+    weights = (channels // woven, ceil(length / _VECTOR), woven, min(length, _VECTOR))
     strides = "strides=[T.int32(), T.int32(), T.int32(), 1]"
     header = [
         f'    x: T.Buffer(({positions * length},), "int8", offset_factor=1),',
-        f'    weight: T.Buffer(({channels // woven}, {vectors}, {woven}, {width}), "int8", offset_factor=1, {strides}),',
+        f'    weight: T.Buffer({weights}, "int8", offset_factor=1, {strides}),',
         f'    sums: T.Buffer(({positions}, {channels}), "int32", offset_factor=1, scope="local"),',
     ]
     regions = [
-        f"T.reads(sums[0:{positions}, 0:{channels}], x[0:{positions * length}], weight[0:{channels // woven}, 0:{vectors}, 0:{woven}, 0:{width}])",
+        f"T.reads(sums[0:{positions}, 0:{channels}], x[0:{positions * length}],"
+        f" weight[{', '.join(f'0:{n}' for n in weights)}])",
         f"T.writes(sums[0:{positions}, 0:{channels}])",
     ]
-    i, loops, extents, kinds = (
-        ("vi", "i, j, q", f"{positions}, {channels}, {length}", "SSR")
-        if positions > 1
-        else ("0", "j, q", f"{channels}, {length}", "SR")
-    )
+    index, loops = _loops({"i": positions, "j": channels, "q": length}, "q")
+    i, j, q = (index[name] for name in "ijq")
     meaning = [
-        f"for {loops} in T.grid({extents}):",
-        '    with T.sblock("sum"):',
-        f'        {", ".join(f"v{x}" for x in loops.split(", "))} = T.axis.remap("{kinds}", [{loops}])',
-        f'        sums[{i}, vj] = sums[{i}, vj] + T.Cast("int32", x[{i} * {length} + vq])'
-        f' * T.Cast("int32", weight[vj // {woven}, vq // {_VECTOR}, vj % {woven}, vq % {_VECTOR}])',
+        *loops,
+        f'        sums[{i}, {j}] = sums[{i}, {j}] + T.Cast("int32", x[{i} * {length} + {q}])'
+        f' * T.Cast("int32", weight[{j} // {woven}, {q} // {_VECTOR}, {j} % {woven}, {q} % {_VECTOR}])',
     ]
     sizes = f"{positions}, {channels}, {length}" if woven == 2 else f"{channels}, {length}"
     pointers = 'sums.access_ptr("w"), x.access_ptr("r"), weight.access_ptr("r")'
@@ -65,21 +60,61 @@ def _register_run(kernel: RunKernel) -> str:
     return register(f"tinycast.{name}_{positions}_{channels}_{length}", *functions)
 
 
+@dataclass(frozen=True)
+class DepthwiseKernel:
+    """`blocks` blocks of 16 channels of a position; windows of `taps`, `tap_step` elements apart, in each of `rows`
+    rows, `dilation` rows apart.
+    """
+
+    blocks: int
+    rows: int
+    taps: int
+    dilation: int
+    tap_step: int
+
+    def register(self) -> str:
+        """Tell TVM of it. Returns the intrinsic's name."""
+        return _register_depthwise(self)
+
+
 @cache
-def start_sums(positions: int, channels: int) -> str:
-    """Nothing: what sets sums to zero before the kernels above, which set them themselves."""
-    header = [f'    sums: T.Buffer(({positions}, {channels}), "int32", offset_factor=1, scope="local"),']
-    regions = ["T.reads()", f"T.writes(sums[0:{positions}, 0:{channels}])"]
-    loops = [("i", positions), ("j", channels)] if positions > 1 else [("j", channels)]
-    names = ", ".join(n for n, _ in loops)
-    meaning = [
-        f"for {names} in T.grid({', '.join(str(n) for _, n in loops)}):",
-        '    with T.sblock("start"):',
-        f'        {", ".join(f"v{n}" for n, _ in loops)} = T.axis.remap("{"S" * len(loops)}", [{names}])',
-        f"        sums[{'vi' if positions > 1 else '0'}, vj] = 0",
+def _register_depthwise(kernel: DepthwiseKernel) -> str:
+    blocks, rows, taps, dilation, tap_step = astuple(kernel)
+    height, width = (rows - 1) * dilation + 1, (taps - 1) * tap_step + blocks * _VECTOR
+    weights = f"{blocks}, {rows * taps}, {_VECTOR}, 1"
+    header = [
+        f'    x: T.Buffer(({height}, {width}), "int8", offset_factor=1, strides=[T.int32(), 1]),',
+        f'    weight: T.Buffer(({weights}), "int8", offset_factor=1),',
+        f'    sums: T.Buffer(({blocks}, 1, {_VECTOR}), "int32", offset_factor=1, scope="local"),',
     ]
+    sums = f"sums[0:{blocks}, 0, 0:{_VECTOR}]"
+    regions = [
+        f"T.reads({sums}, x[0:{height}, 0:{width}], weight[0:{blocks}, 0:{rows * taps}, 0:{_VECTOR}, 0])",
+        f"T.writes({sums})",
+    ]
+    index, loops = _loops({"o": blocks, "j": _VECTOR, "r": rows, "q": taps}, "rq")
+    o, j, r, q = (index[name] for name in "ojrq")
+    meaning = [
+        *loops,
+        f'        sums[{o}, 0, {j}] = sums[{o}, 0, {j}] + T.Cast("int32", x[{r} * {dilation}, {q} * {tap_step}'
+        f' + {o} * {_VECTOR} + {j}]) * T.Cast("int32", weight[{o}, {r} * {taps} + {q}, {j}, 0])',
+    ]
+    pointers = 'sums.access_ptr("w"), x.access_ptr("r"), weight.access_ptr("r")'
+    sizes = f"{blocks * _VECTOR}, {rows}, x.strides[0] * {dilation}, {taps}, {tap_step}"
+    call = [f'T.evaluate(T.call_extern("int32", "tc_depthwise_bytes", {pointers}, {sizes}))']
+    functions = [function_of(header, regions, body) for body in (meaning, call)]
+    return register(f"tinycast.tc_depthwise_bytes_{'_'.join(map(str, astuple(kernel)))}", *functions)
+
+
+@cache
+def start_sums(shape: tuple[int, ...]) -> str:
+    """Nothing: what sets sums to zero before the kernels above, which set them themselves."""
+    header = [f'    sums: T.Buffer(({", ".join(map(str, shape))},), "int32", offset_factor=1, scope="local"),']
+    regions = ["T.reads()", f"T.writes(sums[{', '.join(f'0:{n}' for n in shape)}])"]
+    index, loops = _loops(dict(zip("ijk", shape, strict=False)), "")
+    meaning = [*loops, f"        sums[{', '.join(index.values())}] = 0"]
     functions = [function_of(header, regions, body) for body in (meaning, ["T.evaluate(0)"])]
-    return register(f"tinycast.start_sums_{positions}_{channels}", *functions)
+    return register(f"tinycast.start_sums_{'_'.join(map(str, shape))}", *functions)
 
 
 @cache
@@ -92,18 +127,27 @@ def copy_rows(rows: int, length: int, distance: int) -> str:
     ]
     regions = [f"T.reads(x[0:{height}, 0:{length}])", f"T.writes(to[0:{rows * length}])"]
     row, element = (f"ve // {length} * {distance}", f"ve % {length}") if rows > 1 else ("0", "ve")
-    meaning = [
-        f"for e in T.serial({rows * length}):",
-        '    with T.sblock("copy"):',
-        '        ve = T.axis.remap("S", [e])',
-        f"        to[ve] = x[{row}, {element}]",
-    ]
+    _, loops = _loops({"e": rows * length}, "")
+    meaning = [*loops, f"        to[ve] = x[{row}, {element}]"]
     pointers = 'to.access_ptr("w"), x.access_ptr("r")'
     call = [
         f'T.evaluate(T.call_extern("int32", "tc_copy_rows", {pointers}, {rows}, x.strides[0] * {distance}, {length}))'
     ]
     functions = [function_of(header, regions, body) for body in (meaning, call)]
     return register(f"tinycast.tc_copy_rows_{rows}_{length}_{distance}", *functions)
+
+
+def _loops(extents: dict[str, int], reduced: str) -> tuple[dict[str, str], list[str]]:
+    """The index of each loop, and the lines that begin their nest and its block; `reduced` are those summed over."""
+    several = {name: extent for name, extent in extents.items() if extent > 1}
+    names = ", ".join(several)
+    kinds = "".join("R" if name in reduced else "S" for name in several)
+    lines = [
+        f"for {names} in T.grid({', '.join(map(str, several.values()))}):",
+        '    with T.sblock("element"):',
+        *(f'        v{n} = T.axis.remap("{k}", [{n}])' for n, k in zip(several, kinds, strict=True)),
+    ]
+    return {name: f"v{name}" if name in several else "0" for name in extents}, lines
 
 
 def function_of(header: list[str], regions: list[str], body: list[str]) -> object:
