@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "tc_copy.h"
+
 /* The generic file says what these compute. VMLADAV adds 16 products to a core register, which has to be an even one.
  * Two positions by two channels take four loads and four of them. Loops over channels are assembly, because compilers
  * move sums and pointers about between the parts. What is left of a run after whole vectors is loaded under a mask, so
@@ -13,16 +15,7 @@
 TC_INLINE void tc_copy_rows(int8_t *to, const int8_t *from, int32_t rows, int32_t distance, int32_t length)
 {
     for (int32_t row = 0; row < rows; ++row) {
-        const int8_t *source = from + row * distance;
-        int8_t *target = to + row * length;
-        __asm__ volatile("dlstp.8 lr, %[length]\n"
-                         "1:\n\t"
-                         "vldrb.8 q0, [%[source]], #16\n\t"
-                         "vstrb.8 q0, [%[target]], #16\n\t"
-                         "letp lr, 1b"
-                         : [source] "+r"(source), [target] "+r"(target)
-                         : [length] "r"(length)
-                         : "q0", "lr", "memory");
+        tc_copy(to + row * length, from + row * distance, length);
     }
 }
 
