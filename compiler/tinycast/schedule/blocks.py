@@ -31,8 +31,13 @@ def blocks_of(schedule: Schedule) -> list[Block]:
     return list(schedule.get_child_blocks(schedule.get_sblock("root")))
 
 
+def is_reduced(variable: Any) -> bool:
+    """Whether the iteration variable of a block is summed over."""
+    return int(variable.iter_type) == _REDUCED
+
+
 def is_reduction(schedule: Schedule, block: Block) -> bool:
-    return any(int(v.iter_type) == _REDUCED for v in schedule.get(block).iter_vars)
+    return any(is_reduced(v) for v in schedule.get(block).iter_vars)
 
 
 def sort_stages(schedule: Schedule) -> Stages:

@@ -94,7 +94,7 @@ class _GroupCompiler:
             flat=self._is_flat(),
             moved=moved,
             in_place=bool(in_place),
-            lanes="lanes" in self._target.micro_kernels,
+            lanes=self._has_lanes(),
         )
         names = [p.name for p, _, _ in self._parameters] + ["output"]
         printed = print_function(lower(schedule.mod), names)
@@ -201,6 +201,11 @@ class _GroupCompiler:
             name = f"{base}_{n}"
         self._names.add(name)
         return name
+
+    def _has_lanes(self) -> bool:
+        """Whether the core has vectors of four int32, and the group nothing else but what fits them."""
+        types = {v.dtype for c in self._calls for v in (*c.inputs, c.output)}
+        return "lanes" in self._target.micro_kernels and types <= {DType.INT8, DType.INT32}
 
     def _is_flat(self) -> bool:
         """Whether one loop can count the elements of output and operands alike."""
