@@ -97,8 +97,12 @@ def accumulate_at(
 def vectorize(schedule: Schedule, block: Block) -> None:
     """Take the innermost loop of `block` by four, where nothing is left."""
     last = list(schedule.get_loops(block))[-1]
-    if int(schedule.get(last).extent) % LANES == 0:
-        schedule.vectorize(schedule.split(last, [None, LANES])[1])
+    fours, rest = divmod(int(schedule.get(last).extent), LANES)
+    if rest == 0:
+        together = next(n for n in (4, 3, 2, 1) if fours % n == 0)  # compilers count four addresses up a turn
+        _, several, lane = schedule.split(last, [None, together, LANES])
+        schedule.unroll(several)
+        schedule.vectorize(lane)
 
 
 def loop_depth(schedule: Schedule, block: Block, loop: Loop) -> int:

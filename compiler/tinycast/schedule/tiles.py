@@ -24,7 +24,7 @@ _CONVOLUTION_TILES = {
 _LEAST_GROUPS = 2  # a sum over one group is no loop, which TVM needs for a micro-kernel
 _MOST_POSITIONS = 6  # as many as 16 vector registers hold sums of, with the operands
 _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
-_SUMS = 256  # of a tile whose dot products run along vectors: they are in memory
+_MOST_CHANNELS = 64  # of a tile whose dot products run along vectors: its sums are in memory
 
 
 def divisors(n: int, limit: int) -> list[int]:
@@ -173,6 +173,6 @@ def _run_tile(anchor: Call) -> Tile | None:
         return ceil(columns / positions) * (products + copied * positions * (3 * vectors + 8) + 20)
 
     positions = min(range(2, min(columns, _MOST_POSITIONS) + 1), key=lambda p: (instructions(p), -p), default=1)
-    channels = 4 * max(n for n in divisors(fours, fours) if n == 1 or n * 4 * positions <= _SUMS)
+    channels = 4 * max(n for n in divisors(fours, fours) if n == 1 or n * 4 <= _MOST_CHANNELS)
     input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
     return Tile(positions, channels, VECTOR, input_channels, DType.INT8)
