@@ -14,6 +14,21 @@
 
 TC_INLINE void tc_copy_rows(int8_t *to, const int8_t *from, int32_t rows, int32_t distance, int32_t length)
 {
+    if (length <= 16) {
+        __asm__ volatile("vctp.8 %[length]\n\t"
+                         "dls lr, %[rows]\n"
+                         "1:\n\t"
+                         "vpstt\n\t"
+                         "vldrbt.u8 q0, [%[from]]\n\t"
+                         "vstrbt.8 q0, [%[to]]\n\t"
+                         "add %[from], %[from], %[distance]\n\t"
+                         "add %[to], %[to], %[length]\n\t"
+                         "le lr, 1b"
+                         : [to] "+r"(to), [from] "+r"(from)
+                         : [length] "r"(length), [distance] "r"(distance), [rows] "r"(rows)
+                         : "q0", "lr", "memory");
+        return;
+    }
     for (int32_t row = 0; row < rows; ++row) {
         tc_copy(to + row * length, from + row * distance, length);
     }
@@ -84,7 +99,7 @@ typedef struct {
                      : [sizes] "r"(&sizes)                                                                             \
                      : "q0", "q1", "q2", "q3", "lr", "cc", "memory")
 
-/* Runs of up to four vectors and a rest: the loop over channels is a low-overhead one. */
+/* Runs of up to nine vectors and a rest: the loop over channels is a low-overhead one. */
 #define TC_SHORT(tile, steps)                                                                                          \
     TC_ASSEMBLY("ldr lr, [%[sizes], #4]\n\t"                                                                                 \
                 "dls lr, lr\n"                                                                                         \
@@ -100,65 +115,51 @@ typedef struct {
                 "cmp %[to], lr\n\t"                                                                                    \
                 "bne 1b")
 
-#define TC_ONE(tile) TC_AT(tile, TC_SET, 0)
-#define TC_TWO(tile) TC_ONE(tile) TC_AT(tile, TC_ADD, 16)
-#define TC_THREE(tile) TC_TWO(tile) TC_AT(tile, TC_ADD, 32)
-#define TC_FOUR(tile) TC_THREE(tile) TC_AT(tile, TC_ADD, 48)
+/* The addresses of positions are 64 on in them, as offsets reach 127 both ways. */
+#define TC_FIRST_1(tile) TC_AT(tile, TC_SET, -64)
+#define TC_FIRST_2(tile) TC_FIRST_1(tile) TC_AT(tile, TC_ADD, -48)
+#define TC_FIRST_3(tile) TC_FIRST_2(tile) TC_AT(tile, TC_ADD, -32)
+#define TC_FIRST_4(tile) TC_FIRST_3(tile) TC_AT(tile, TC_ADD, -16)
+#define TC_FIRST_5(tile) TC_FIRST_4(tile) TC_AT(tile, TC_ADD, 0)
+#define TC_FIRST_6(tile) TC_FIRST_5(tile) TC_AT(tile, TC_ADD, 16)
+#define TC_FIRST_7(tile) TC_FIRST_6(tile) TC_AT(tile, TC_ADD, 32)
+#define TC_FIRST_8(tile) TC_FIRST_7(tile) TC_AT(tile, TC_ADD, 48)
+#define TC_FIRST_9(tile) TC_FIRST_8(tile) TC_AT(tile, TC_ADD, 64)
+#define TC_SHORT_CASES(tile, count, rest_at)                                                                           \
+    case (count)*2:                                                                                                    \
+        TC_SHORT(tile, TC_FIRST_##count(tile));                                                                        \
+        break;                                                                                                         \
+    case (count)*2 + 1:                                                                                                \
+        TC_SHORT(tile, TC_FIRST_##count(tile) TC_REST_AT(tile, TC_ADD, rest_at));                                      \
+        break;
+#define TC_LONG_CASES(tile, count, steps)                                                                              \
+    case 20 + (count)*2:                                                                                               \
+        TC_LONG(tile, steps, "");                                                                                      \
+        break;                                                                                                         \
+    case 20 + (count)*2 + 1:                                                                                           \
+        TC_LONG(tile, steps, TC_REST_ON(tile));                                                                        \
+        break;
 
 /* One case is left where `length` is a constant, which it is in a kernel. */
 #define TC_RUNS(tile)                                                                                                  \
-    switch (vectors > 4 ? 10 + vectors % 4 * 2 + (rest > 0) : vectors * 2 + (rest > 0)) {                              \
+    switch ((vectors > 9 ? 20 + vectors % 4 * 2 : vectors * 2) + (rest > 0)) {                                         \
     case 1:                                                                                                            \
-        TC_SHORT(tile, TC_REST_AT(tile, TC_SET, 0));                                                                   \
+        TC_SHORT(tile, TC_REST_AT(tile, TC_SET, -64));                                                                 \
         break;                                                                                                         \
-    case 2:                                                                                                            \
-        TC_SHORT(tile, TC_ONE(tile));                                                                                  \
-        break;                                                                                                         \
-    case 3:                                                                                                            \
-        TC_SHORT(tile, TC_ONE(tile) TC_REST_AT(tile, TC_ADD, 16));                                                     \
-        break;                                                                                                         \
-    case 4:                                                                                                            \
-        TC_SHORT(tile, TC_TWO(tile));                                                                                  \
-        break;                                                                                                         \
-    case 5:                                                                                                            \
-        TC_SHORT(tile, TC_TWO(tile) TC_REST_AT(tile, TC_ADD, 32));                                                     \
-        break;                                                                                                         \
-    case 6:                                                                                                            \
-        TC_SHORT(tile, TC_THREE(tile));                                                                                \
-        break;                                                                                                         \
-    case 7:                                                                                                            \
-        TC_SHORT(tile, TC_THREE(tile) TC_REST_AT(tile, TC_ADD, 48));                                                   \
-        break;                                                                                                         \
-    case 8:                                                                                                            \
-        TC_SHORT(tile, TC_FOUR(tile));                                                                                 \
-        break;                                                                                                         \
-    case 9:                                                                                                            \
-        TC_SHORT(tile, TC_FOUR(tile) TC_REST_AT(tile, TC_ADD, 64));                                                    \
-        break;                                                                                                         \
-    case 10:                                                                                                           \
-        TC_LONG(tile, TC_ON(tile, TC_SET) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD), "");            \
-        break;                                                                                                         \
-    case 11:                                                                                                           \
-        TC_LONG(tile, TC_ON(tile, TC_SET) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD),                 \
-                TC_REST_ON(tile));                                                                                     \
-        break;                                                                                                         \
-    case 12:                                                                                                           \
-        TC_LONG(tile, TC_ON(tile, TC_SET), "");                                                                        \
-        break;                                                                                                         \
-    case 13:                                                                                                           \
-        TC_LONG(tile, TC_ON(tile, TC_SET), TC_REST_ON(tile));                                                          \
-        break;                                                                                                         \
-    case 14:                                                                                                           \
-        TC_LONG(tile, TC_ON(tile, TC_SET) TC_ON(tile, TC_ADD), "");                                                    \
-        break;                                                                                                         \
-    case 15:                                                                                                           \
-        TC_LONG(tile, TC_ON(tile, TC_SET) TC_ON(tile, TC_ADD), TC_REST_ON(tile));                                      \
-        break;                                                                                                         \
-    case 16:                                                                                                           \
-        TC_LONG(tile, TC_ON(tile, TC_SET) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD), "");                                \
-        break;                                                                                                         \
+        TC_SHORT_CASES(tile, 1, -48)                                                                                   \
+        TC_SHORT_CASES(tile, 2, -32)                                                                                   \
+        TC_SHORT_CASES(tile, 3, -16)                                                                                   \
+        TC_SHORT_CASES(tile, 4, 0)                                                                                     \
+        TC_SHORT_CASES(tile, 5, 16)                                                                                    \
+        TC_SHORT_CASES(tile, 6, 32)                                                                                    \
+        TC_SHORT_CASES(tile, 7, 48)                                                                                    \
+        TC_SHORT_CASES(tile, 8, 64)                                                                                    \
+        TC_SHORT_CASES(tile, 9, 80)                                                                                    \
+        TC_LONG_CASES(tile, 0, TC_ON(tile, TC_SET) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD))        \
+        TC_LONG_CASES(tile, 1, TC_ON(tile, TC_SET))                                                                    \
+        TC_LONG_CASES(tile, 2, TC_ON(tile, TC_SET) TC_ON(tile, TC_ADD))                                                \
+        TC_LONG_CASES(tile, 3, TC_ON(tile, TC_SET) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD))                            \
     default:                                                                                                           \
-        TC_LONG(tile, TC_ON(tile, TC_SET) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD), TC_REST_ON(tile));                  \
         break;                                                                                                         \
     }
 
@@ -166,11 +167,14 @@ typedef struct {
 #define TC_RUNS_FUNCTION(name, tile, woven)                                                                            \
     TC_INLINE void name(int32_t *to, const int8_t *x, const int8_t *weight, int32_t channels, int32_t length)          \
     {                                                                                                                  \
-        const int8_t *y = x + length;                                                                                  \
+        const int8_t *y;                                                                                               \
         int32_t *to1 = to + channels;                                                                                  \
         int32_t s0, s1, s2, s3;                                                                                        \
         int32_t vectors = length / 16, rest = length % 16;                                                             \
+        int32_t begin = vectors > 9 ? 0 : 64;                                                                          \
         tc_dot_sizes sizes = {rest, channels / (woven), (vectors - 1) / 4, vectors * 16, to1};                         \
+        x += begin;                                                                                                    \
+        y = x + length;                                                                                                \
         TC_RUNS(tile)                                                                                                  \
     }
 TC_RUNS_FUNCTION(tc_dot_two_positions, 2X2, 2)

@@ -97,7 +97,8 @@ class _GroupCompiler:
             lanes=self._has_lanes(),
         )
         names = [p.name for p, _, _ in self._parameters] + ["output"]
-        printed = print_function(lower(schedule.mod), names)
+        least_copy_bytes = 4 if "lanes" in self._target.micro_kernels else 16  # shorter runs are left to loops
+        printed = print_function(lower(schedule.mod, least_copy_bytes=least_copy_bytes), names)
         parameters = [p for p, _, _ in self._parameters]
         arguments: list[Argument] = [a for _, a, _ in self._parameters]
         output = self._output

@@ -15,27 +15,26 @@ from tinycast.ir.types import DType
 from tinycast.tvm_bridge.nodes import loop_around, map_loops
 
 Statement = Any
-_WORTH_BYTES = 16  # shorter runs are left to loops: a call costs more
 
 
-def use_memory_functions(statement: Statement) -> Statement:
-    """Rewrite every nest of loops around one store of an element or of a constant byte."""
-    return map_loops(statement, _rewrite)
+def use_memory_functions(statement: Statement, least_bytes: int) -> Statement:
+    """Rewrite every nest of loops around one store of an element or of a constant byte, of runs of so many bytes."""
+    return map_loops(statement, lambda loop: _rewrite(loop, least_bytes))
 
 
-def _rewrite(loop: Any) -> Statement | None:
+def _rewrite(loop: Any, least_bytes: int) -> Statement | None:
     loops = []
     body = loop
     while isinstance(body, tirx.For):
         loops.append(body)
         body = body.body
-    call, kept = _call(loops, body) if isinstance(body, tirx.BufferStore) else (None, 0)
+    call, kept = _call(loops, body, least_bytes) if isinstance(body, tirx.BufferStore) else (None, 0)
     for outer in reversed(loops[:kept]):
         call = loop_around(outer, call)
     return call
 
 
-def _call(loops: list[Any], store: Any) -> tuple[Statement | None, int]:
+def _call(loops: list[Any], store: Any, least_bytes: int) -> tuple[Statement | None, int]:
     """The call that stands for the innermost loops, and how many loops stay around it."""
     variables = [loop.loop_var for loop in loops]
     source = store.value if isinstance(store.value, TensorLoad) else None
@@ -52,7 +51,7 @@ def _call(loops: list[Any], store: Any) -> tuple[Statement | None, int]:
     while kept and to[kept - 1] == origin[kept - 1] == run:
         run *= int(loops[kept - 1].extent)
         kept -= 1
-    if run * dtype.itemsize < _WORTH_BYTES:
+    if run * dtype.itemsize < least_bytes:
         return None, 0
     begin = _address(store.buffer, to, loops, kept)
     size = tirx.const(run * dtype.itemsize, "int32")

@@ -65,11 +65,11 @@ def _clean_up() -> Any:
     )
 
 
-def lower(module: Any) -> PrimFunc:
-    """The lowered body of the module's only function: flat buffers, plain loops."""
+def lower(module: Any, *, least_copy_bytes: int) -> PrimFunc:
+    """The lowered body of the module's only function: flat buffers, plain loops, calls that copy so many bytes."""
     flat = _run(_pipeline(), module)
     placed = _run(_place_temporaries(), _module(flat.with_body(use_lanes(flat.body))))
-    moved = placed.with_body(start_from_addends(use_memory_functions(unswitch(placed.body))))
+    moved = placed.with_body(start_from_addends(use_memory_functions(unswitch(placed.body), least_copy_bytes)))
     return _run(_clean_up(), _module(moved))
 
 
