@@ -31,8 +31,8 @@ Array = npt.NDArray[Any]
 M55 = load_target("cortex-m55")
 PLAIN = replace(load_target("host"), micro_kernels=M55.micro_kernels)
 SAMPLES = 5
-# Lengths of runs: up to nine vectors of 16; more, which leave 1, 2, 3 or 0 before loops over four; each with and without
-# a rest.
+# Lengths of runs: up to nine vectors of 16; more, which leave 1, 2, 3 or 0 before loops over four; each with a rest
+# and without.
 LENGTHS = [2, 9, 15, 16, 17, 32, 40, 48, 50, 64, 77, 80, 81, 96, 100, 112, 127, 128, 131, 144, 150]
 LENGTHS += [160, 165, 176, 183, 192, 200, 208, 217, 576]
 

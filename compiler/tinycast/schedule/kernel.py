@@ -19,6 +19,7 @@ from tinycast.schedule.tiles import choose_tile, flat_positions
 from tinycast.target.types import Target
 from tinycast.tvm_bridge import expr as te
 from tinycast.tvm_bridge.c_printer import print_function
+from tinycast.tvm_bridge.copies import Copies
 from tinycast.tvm_bridge.function import scalar, schedule_of
 from tinycast.tvm_bridge.lower import lower
 
@@ -34,6 +35,7 @@ _HEADERS = {
     **dict.fromkeys(("tc_dot_pairs", "tc_dot_floats", "tc_depthwise_pairs"), "tc_rows.h"),
     **dict.fromkeys(("tc_dot_runs_2x2", "tc_dot_runs_1x4", "tc_copy_rows"), "tc_dot_runs.h"),
     "tc_depthwise_bytes": "tc_depthwise_bytes.h",
+    "tc_weave": "tc_weave.h",
     "tc_softmax": "tc_softmax.h",
     "tc_round_clamp": "tc_round.h",
     **dict.fromkeys(("tc_exp", "tc_expm1", "tc_log", "tc_tanh", "tc_sigmoid", "tc_softplus", "tc_erf"), "tc_math.h"),
@@ -97,8 +99,8 @@ class _GroupCompiler:
             lanes=self._has_lanes(),
         )
         names = [p.name for p, _, _ in self._parameters] + ["output"]
-        least_copy_bytes = 4 if "lanes" in self._target.micro_kernels else 16  # shorter runs are left to loops
-        printed = print_function(lower(schedule.mod, least_copy_bytes=least_copy_bytes), names)
+        copies = Copies(4, woven=True) if "lanes" in self._target.micro_kernels else Copies()
+        printed = print_function(lower(schedule.mod, copies), names)
         parameters = [p for p, _, _ in self._parameters]
         arguments: list[Argument] = [a for _, a, _ in self._parameters]
         output = self._output
