@@ -157,7 +157,9 @@ def depthwise() -> Branches:
         dilations = [int(n) for n in random.integers(1, 3, 2)] if max(kernel) < 4 else [1, 1]
         image = (channels, *(int(random.integers(8, 12)) for _ in range(2)))
         branches.conv(image, channels, kernel, group=channels, strides=strides, pads=pads, dilations=dilations)
-    branches.conv((32, 6, 6), 32, (3, 3), group=32)
+    for channels in (2, 4, 8, 32):
+        branches.conv((channels, 6, 7), channels, (3, 3), group=channels, pads=[1] * 4)
+        branches.conv((channels, 6, 7), channels, (2, 3), group=channels)
     branches.conv((16, 3, 3), 16, (1, 1), group=16)
     return branches
 

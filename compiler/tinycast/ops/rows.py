@@ -7,13 +7,14 @@ place: in each of its KH rows a run of KW * C neighbours, cut into groups of `ti
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 
 from tinycast.ir.graph import Tensor, Tile
 from tinycast.ir.types import Array, DType
+from tinycast.ops.dot import VECTOR
 from tinycast.ops.sums import float_chunks
 from tinycast.ops.window import Window
 from tinycast.tvm_bridge import expr as te
@@ -80,11 +81,18 @@ class VectorRows:
 
 
 def pack_depthwise(weight: Array, tile: Tile) -> Array:
-    """(C, KH, KW) to (C / channels, KH * pairs, channels, 2), zeros where taps and channels are filled up."""
+    """(C, KH, KW) to (C / channels, KH * pairs, channels, 2), zeros where taps and channels are filled up.
+
+    Where bytes of several positions lie in one vector, they have weights of their own.
+    """
     channels, rows, taps = weight.shape
     blocks, pairs = ceil(channels / tile.channels), ceil(taps / tile.lanes)
     full = np.zeros((blocks * tile.channels, rows, pairs * tile.lanes), weight.dtype)
     full[:channels, :, :taps] = weight
+    if tile.wide is DType.INT8:
+        full = np.tile(full, (tile.positions, 1, 1))
+        blocks = len(full) // VECTOR
+        tile = replace(tile, channels=VECTOR)
     shape = (blocks, tile.channels, rows * pairs, tile.lanes)
     return np.ascontiguousarray(full.reshape(shape).transpose(0, 2, 1, 3))
 
@@ -108,7 +116,8 @@ def vector_sums(rows: Tensor, weight: Tensor, layer: VectorRows, rows_out: int) 
         else:
             at = at + group * lanes + k
         element = rows[0, h * window.strides[0] + row * window.dilations[0], at]
-        factor = weight[o, row * layer.groups + group, channel, k]
+        lane = position * tile.channels + channel if tile.wide is DType.INT8 else channel
+        factor = weight[o, row * layer.groups + group, lane, k]
         return te.sum(te.cast(element, dtype) * te.cast(factor, dtype), axis=[r, q, k])
 
     if outer == (1, 1):

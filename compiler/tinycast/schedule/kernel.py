@@ -206,9 +206,10 @@ class _GroupCompiler:
         return name
 
     def _has_lanes(self) -> bool:
-        """Whether the core has vectors of four int32, and the group nothing else but what fits them."""
+        """Whether the core has vectors of four int32, and they fit the group, which does not only copy."""
         types = {v.dtype for c in self._calls for v in (*c.inputs, c.output)}
-        return "lanes" in self._target.micro_kernels and types <= {DType.INT8, DType.INT32}
+        computes = self._anchor is not None or all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls)
+        return "lanes" in self._target.micro_kernels and computes and types <= {DType.INT8, DType.INT32}
 
     def _is_flat(self) -> bool:
         """Whether one loop can count the elements of output and operands alike."""

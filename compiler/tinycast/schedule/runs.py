@@ -56,7 +56,7 @@ def schedule_runs(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, 
 
 
 def schedule_depthwise(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, lanes: bool) -> Reads:
-    """All channels of a position by the micro-kernel, then the rest of the kernel on their sums."""
+    """All channels of a position, or of a few, by the micro-kernel, then the rest of the kernel on their sums."""
     *before, output = blocks_of(schedule)
     names = {name_of(schedule, b) for b in before}
     for block in before:
@@ -73,16 +73,19 @@ def schedule_depthwise(schedule: Schedule, anchor: Call, tile: Tile, *, moved: b
         schedule.compute_at(copy, rows, preserve_unit_loops=True)
         if moved:
             schedule.split(schedule.get_loops(copy)[-1], [None, tile.input_channels])
-    inner = [blocks, channel, row, tap]
+    inner = [blocks, position, channel, row, tap]
     several = [loop for loop in inner if int(schedule.get(loop).extent) > 1]
-    schedule.reorder(position, lane, *(loop for loop in inner if loop not in several), *several)
+    single = [lane, *(loop for loop in inner if loop not in several)]
+    schedule.reorder(*single, *several)
     op = anchor.op
     assert isinstance(op, Conv2D)
     window = op.window
     count = int(schedule.get(blocks).extent)
     dilation = window.dilations[0] if window.kernel[0] > 1 else 1
-    kernel = DepthwiseKernel(count, *window.kernel, dilation, window.dilations[1] * tile.input_channels)
-    _leave_start(schedule, schedule.decompose_reduction(accumulator, position), 2, (count, 1, tile.channels))
+    tap_step = window.dilations[1] * tile.input_channels
+    kernel = DepthwiseKernel(count, tile.positions, *window.kernel, dilation, tap_step)
+    sums = (count, tile.positions, tile.channels)
+    _leave_start(schedule, schedule.decompose_reduction(accumulator, lane), 2, sums)
     schedule.tensorize(several[0], kernel.register())
     return Reads.ROW_FIRST if "rows" in names else Reads.AS_NEEDED
 

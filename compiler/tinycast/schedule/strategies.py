@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from tinycast.ir.graph import Call, Pattern, Tile
+from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dot import VECTOR
 from tinycast.schedule.blocks import (
@@ -38,7 +39,7 @@ def schedule_group(
     """
     if anchor is None:
         return _elementwise(schedule, flat=flat, lanes=lanes)
-    if tile.vector and tile.channels == VECTOR:
+    if tile.vector and tile.wide is DType.INT8:
         return schedule_depthwise(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.vector:
         return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place)

@@ -111,7 +111,7 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
 
 
 def _depthwise_tile(anchor: Call, target: Target) -> Tile | None:
-    """All channels of a position, by 16, if the target's micro-kernel computes the layer."""
+    """All channels of a position, by 16, or several positions of fewer, if the target's micro-kernel fits the layer."""
     op = anchor.op
     if not isinstance(op, Conv2D) or not op.depthwise or "depthwise_bytes" not in target.micro_kernels:
         return None
@@ -120,7 +120,11 @@ def _depthwise_tile(anchor: Call, target: Target) -> Tile | None:
     # Two products of the kernel have to fit 16 bits.
     if not fits or weight.data is None or weight.data.min() == -128:
         return None
-    return Tile(1, VECTOR, 1, x.shape[3], DType.INT8, vector=True)
+    channels = x.shape[3]
+    # Neighbours in a row are neighbours in a vector, as long as windows do not skip any.
+    together = channels < VECTOR and VECTOR % channels == 0 and op.window.strides[1] == 1
+    tile = Tile(1, VECTOR, 1, channels, DType.INT8, vector=True)
+    return replace(tile, positions=VECTOR // channels, channels=channels) if together else tile
 
 
 def _micro_kernel(anchor: Call, target: Target) -> Tile | None:

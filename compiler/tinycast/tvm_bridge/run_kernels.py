@@ -62,11 +62,12 @@ def _register_run(kernel: RunKernel) -> str:
 
 @dataclass(frozen=True)
 class DepthwiseKernel:
-    """`blocks` blocks of 16 channels of a position; windows of `taps`, `tap_step` elements apart, in each of `rows`
-    rows, `dilation` rows apart.
+    """`blocks` blocks of 16 channels of a position, or neighbouring `positions` that share a block. Windows have
+    `taps`, `tap_step` elements apart, in each of `rows` rows, `dilation` rows apart.
     """
 
     blocks: int
+    positions: int
     rows: int
     taps: int
     dilation: int
@@ -79,25 +80,27 @@ class DepthwiseKernel:
 
 @cache
 def _register_depthwise(kernel: DepthwiseKernel) -> str:
-    blocks, rows, taps, dilation, tap_step = astuple(kernel)
+    blocks, positions, rows, taps, dilation, tap_step = astuple(kernel)
+    channels = _VECTOR // positions
     height, width = (rows - 1) * dilation + 1, (taps - 1) * tap_step + blocks * _VECTOR
     weights = f"{blocks}, {rows * taps}, {_VECTOR}, 1"
     header = [
         f'    x: T.Buffer(({height}, {width}), "int8", offset_factor=1, strides=[T.int32(), 1]),',
         f'    weight: T.Buffer(({weights}), "int8", offset_factor=1),',
-        f'    sums: T.Buffer(({blocks}, 1, {_VECTOR}), "int32", offset_factor=1, scope="local"),',
+        f'    sums: T.Buffer(({blocks}, {positions}, {channels}), "int32", offset_factor=1, scope="local"),',
     ]
-    sums = f"sums[0:{blocks}, 0, 0:{_VECTOR}]"
+    sums = f"sums[0:{blocks}, 0:{positions}, 0:{channels}]"
     regions = [
         f"T.reads({sums}, x[0:{height}, 0:{width}], weight[0:{blocks}, 0:{rows * taps}, 0:{_VECTOR}, 0])",
         f"T.writes({sums})",
     ]
-    index, loops = _loops({"o": blocks, "j": _VECTOR, "r": rows, "q": taps}, "rq")
-    o, j, r, q = (index[name] for name in "ojrq")
+    index, loops = _loops({"o": blocks, "i": positions, "j": channels, "r": rows, "q": taps}, "rq")
+    o, i, j, r, q = (index[name] for name in "oijrq")
+    element = f"x[{r} * {dilation}, {q} * {tap_step} + {o} * {_VECTOR} + {i} * {channels} + {j}]"
+    factor = f"weight[{o}, {r} * {taps} + {q}, {i} * {channels} + {j}, 0]"
     meaning = [
         *loops,
-        f'        sums[{o}, 0, {j}] = sums[{o}, 0, {j}] + T.Cast("int32", x[{r} * {dilation}, {q} * {tap_step}'
-        f' + {o} * {_VECTOR} + {j}]) * T.Cast("int32", weight[{o}, {r} * {taps} + {q}, {j}, 0])',
+        f'        sums[{o}, {i}, {j}] = sums[{o}, {i}, {j}] + T.Cast("int32", {element}) * T.Cast("int32", {factor})',
     ]
     pointers = 'sums.access_ptr("w"), x.access_ptr("r"), weight.access_ptr("r")'
     sizes = f"{blocks * _VECTOR}, {rows}, x.strides[0] * {dilation}, {taps}, {tap_step}"
