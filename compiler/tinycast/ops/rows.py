@@ -1,19 +1,20 @@
 """Sums of products for cores with vectors: a tile of positions times channels that lie across a vector.
 
-Input rows are copied with their border (int8 widened to int16), and every position's window is read in
+Input rows are copied with their border (int8 widened to int16 where that helps), and every position's window is read in
 place: in each of its KH rows a run of KW * C neighbours, cut into groups of `tile.lanes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 
 from tinycast.ir.graph import Tensor, Tile
 from tinycast.ir.types import Array, DType
+from tinycast.ops.dot import VECTOR
 from tinycast.ops.sums import float_chunks
 from tinycast.ops.window import Window
 from tinycast.tvm_bridge import expr as te
@@ -58,7 +59,7 @@ class VectorRows:
     def copy(self, read: Callable[[te.Expr, te.Expr], te.Expr], height: int, width: int, pad: float) -> Tensor:
         """The rows with their border, as long as the tiles read; read(row, element) is the input's element."""
         top, left, bottom, _ = self.window.pads
-        dtype = DType.FLOAT32 if self.tile.lanes == 1 else DType.INT16
+        dtype = self.tile.wide
         begin, end = left * self.channels, (left + width) * self.channels
 
         def body(_: te.Expr, h: te.Expr, f: te.Expr) -> te.Expr:
@@ -75,16 +76,23 @@ class VectorRows:
         return te.compute((1, height + top + bottom, self.length), body, name="rows")
 
     def needs_copy(self, width: int) -> bool:
-        """Whether floats have to be copied: for a border, or because the last tile reads past the row."""
+        """Whether rows that are not widened have to be copied: for a border, or as the last tile reads past the row."""
         return any(self.window.pads) or self.length > width * self.channels
 
 
 def pack_depthwise(weight: Array, tile: Tile) -> Array:
-    """(C, KH, KW) to (C / channels, KH * pairs, channels, 2), zeros where taps and channels are filled up."""
+    """(C, KH, KW) to (C / channels, KH * pairs, channels, 2), zeros where taps and channels are filled up.
+
+    Where bytes of several positions lie in one vector, they have weights of their own.
+    """
     channels, rows, taps = weight.shape
     blocks, pairs = ceil(channels / tile.channels), ceil(taps / tile.lanes)
     full = np.zeros((blocks * tile.channels, rows, pairs * tile.lanes), weight.dtype)
     full[:channels, :, :taps] = weight
+    if tile.wide is DType.INT8:
+        full = np.tile(full, (tile.positions, 1, 1))
+        blocks = len(full) // VECTOR
+        tile = replace(tile, channels=VECTOR)
     shape = (blocks, tile.channels, rows * pairs, tile.lanes)
     return np.ascontiguousarray(full.reshape(shape).transpose(0, 2, 1, 3))
 
@@ -92,7 +100,7 @@ def pack_depthwise(weight: Array, tile: Tile) -> Array:
 def vector_sums(rows: Tensor, weight: Tensor, layer: VectorRows, rows_out: int) -> Tensor:
     """sums[h, tile of columns, block of channels, position, channel]; int32, or float32 through partial sums."""
     window, tile, lanes = layer.window, layer.tile, layer.tile.lanes
-    dtype = DType.FLOAT32 if lanes == 1 else DType.INT32
+    dtype = DType.FLOAT32 if tile.wide is DType.FLOAT32 else DType.INT32
     extents = (window.kernel[0], layer.groups)
     outer, inner = float_chunks(extents) if dtype is DType.FLOAT32 else ((1, 1), extents)
     shape = (rows_out, layer.tiles, int(weight.shape[0]), tile.positions, tile.channels)
@@ -108,7 +116,8 @@ def vector_sums(rows: Tensor, weight: Tensor, layer: VectorRows, rows_out: int) 
         else:
             at = at + group * lanes + k
         element = rows[0, h * window.strides[0] + row * window.dilations[0], at]
-        factor = weight[o, row * layer.groups + group, channel, k]
+        lane = position * tile.channels + channel if tile.wide is DType.INT8 else channel
+        factor = weight[o, row * layer.groups + group, lane, k]
         return te.sum(te.cast(element, dtype) * te.cast(factor, dtype), axis=[r, q, k])
 
     if outer == (1, 1):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinycast.tvm_bridge.function import Schedule
+from tinycast.tvm_bridge.lanes import LANES
 
 Block = Any  # TVM's handle of a stage
 Loop = Any  # TVM's handle of a loop
@@ -30,8 +31,13 @@ def blocks_of(schedule: Schedule) -> list[Block]:
     return list(schedule.get_child_blocks(schedule.get_sblock("root")))
 
 
+def is_reduced(variable: Any) -> bool:
+    """Whether the iteration variable of a block is summed over."""
+    return int(variable.iter_type) == _REDUCED
+
+
 def is_reduction(schedule: Schedule, block: Block) -> bool:
-    return any(int(v.iter_type) == _REDUCED for v in schedule.get(block).iter_vars)
+    return any(is_reduced(v) for v in schedule.get(block).iter_vars)
 
 
 def sort_stages(schedule: Schedule) -> Stages:
@@ -86,6 +92,17 @@ def accumulate_at(
     start = schedule.decompose_reduction(block, reduced[0])
     unroll(schedule, list(schedule.get_loops(start))[depth:])
     return reduced[-1]
+
+
+def vectorize(schedule: Schedule, block: Block) -> None:
+    """Take the innermost loop of `block` by four, where nothing is left."""
+    last = list(schedule.get_loops(block))[-1]
+    fours, rest = divmod(int(schedule.get(last).extent), LANES)
+    if rest == 0:
+        together = next(n for n in (4, 3, 2, 1) if fours % n == 0)  # compilers count four addresses up a turn
+        _, several, lane = schedule.split(last, [None, together, LANES])
+        schedule.unroll(several)
+        schedule.vectorize(lane)
 
 
 def loop_depth(schedule: Schedule, block: Block, loop: Loop) -> int:

@@ -19,6 +19,7 @@ from tinycast.schedule.tiles import choose_tile, flat_positions
 from tinycast.target.types import Target
 from tinycast.tvm_bridge import expr as te
 from tinycast.tvm_bridge.c_printer import print_function
+from tinycast.tvm_bridge.copies import Copies
 from tinycast.tvm_bridge.function import scalar, schedule_of
 from tinycast.tvm_bridge.lower import lower
 
@@ -32,6 +33,9 @@ _HEADERS = {
     "tc_dot_4x1": "tc_dot_4x1.h",
     "tc_dot_4x4": "tc_dot_4x4.h",
     **dict.fromkeys(("tc_dot_pairs", "tc_dot_floats", "tc_depthwise_pairs"), "tc_rows.h"),
+    **dict.fromkeys(("tc_dot_runs_2x2", "tc_dot_runs_1x4", "tc_copy_rows"), "tc_dot_runs.h"),
+    "tc_depthwise_bytes": "tc_depthwise_bytes.h",
+    "tc_weave": "tc_weave.h",
     "tc_softmax": "tc_softmax.h",
     "tc_round_clamp": "tc_round.h",
     **dict.fromkeys(("tc_exp", "tc_expm1", "tc_log", "tc_tanh", "tc_sigmoid", "tc_softplus", "tc_erf"), "tc_math.h"),
@@ -40,6 +44,10 @@ _HEADERS = {
     **dict.fromkeys((f"tc_{f}" for f in ("pow", "sinh", "cosh", "asinh", "acosh", "atanh")), "tc_power.h"),
     **dict.fromkeys((f"tc_{f}" for f in ("sin", "cos", "tan", "asin", "acos", "atan")), "tc_trig.h"),
 }
+
+
+def _header(function: str) -> str:
+    return "tc_lanes.h" if function.startswith("tc_lanes_") else _HEADERS[function]
 
 
 def make_step(calls: list[Call], anchor: Call | None, target: Target, symbol: str) -> Step:
@@ -82,10 +90,17 @@ class _GroupCompiler:
         moved = self._anchor is not None and self._anchor.inputs[0] in {c.output for c in self._calls}
         in_place = self._in_place()
         reads = schedule_group(
-            schedule, self._anchor, self._tile, flat=self._is_flat(), moved=moved, in_place=bool(in_place)
+            schedule,
+            self._anchor,
+            self._tile,
+            flat=self._is_flat(),
+            moved=moved,
+            in_place=bool(in_place),
+            lanes=self._has_lanes(),
         )
         names = [p.name for p, _, _ in self._parameters] + ["output"]
-        printed = print_function(lower(schedule.mod), names)
+        copies = Copies(4, woven=True) if "lanes" in self._target.micro_kernels else Copies()
+        printed = print_function(lower(schedule.mod, copies), names)
         parameters = [p for p, _, _ in self._parameters]
         arguments: list[Argument] = [a for _, a, _ in self._parameters]
         output = self._output
@@ -95,7 +110,7 @@ class _GroupCompiler:
             name = f"{output.name}.{scratch.name}"
             parameters.append(Parameter(scratch.name, scratch.dtype, Role.SCRATCH, scratch.bytes))
             arguments.append(Value(name, (scratch.bytes // scratch.dtype.itemsize,), scratch.dtype))
-        runtime = frozenset(_HEADERS[f] for f in printed.functions)
+        runtime = frozenset(_header(f) for f in printed.functions)
         kernel = Kernel(self._symbol, tuple(parameters), printed.body, runtime, in_place, self._overlap(reads))
         titles = list(dict.fromkeys(c.title for c in self._all))
         named = self._anchor or self._all[0]
@@ -189,6 +204,12 @@ class _GroupCompiler:
             name = f"{base}_{n}"
         self._names.add(name)
         return name
+
+    def _has_lanes(self) -> bool:
+        """Whether the core has vectors of four int32, and they fit the group, which does not only copy."""
+        types = {v.dtype for c in self._calls for v in (*c.inputs, c.output)}
+        computes = self._anchor is not None or all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls)
+        return "lanes" in self._target.micro_kernels and computes and types <= {DType.INT8, DType.INT32}
 
     def _is_flat(self) -> bool:
         """Whether one loop can count the elements of output and operands alike."""

@@ -5,45 +5,66 @@ from __future__ import annotations
 from math import prod
 
 from tinycast.ir.graph import Call, Pattern, Tile
+from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
-from tinycast.schedule.blocks import accumulate_at, blocks_of, is_reduction, loop_depth, sort_stages, unroll
+from tinycast.ops.dot import VECTOR
+from tinycast.schedule.blocks import (
+    accumulate_at,
+    blocks_of,
+    is_reduced,
+    is_reduction,
+    loop_depth,
+    sort_stages,
+    unroll,
+    vectorize,
+)
 from tinycast.schedule.dot import schedule_dot
 from tinycast.schedule.overlap import Reads
 from tinycast.schedule.rows import schedule_rows
+from tinycast.schedule.runs import schedule_depthwise, schedule_runs
 from tinycast.schedule.tiles import flat_positions, unrolled_taps
 from tinycast.tvm_bridge.function import Schedule
+from tinycast.tvm_bridge.lanes import LANES
 
 
 def schedule_group(
-    schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool, moved: bool, in_place: bool
+    schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool, moved: bool, in_place: bool, lanes: bool
 ) -> Reads:
     """Schedule a group around `anchor`; returns how it reads the anchor's input.
 
     `flat`: there is no anchor, and output and operands have the same elements.
 
     `moved`: operators before the anchor bring its input into order. `in_place`: the output may take the memory of
-    another operand.
+    another operand. `lanes`: the core has vectors of four int32.
     """
     if anchor is None:
-        return _elementwise(schedule, flat=flat)
+        return _elementwise(schedule, flat=flat, lanes=lanes)
+    if tile.vector and tile.wide is DType.INT8:
+        return schedule_depthwise(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.vector:
         return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place)
+    if tile.lanes == VECTOR:
+        return schedule_runs(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.lanes:
         return schedule_dot(schedule, anchor, tile, moved=moved)
     if anchor.op.pattern is Pattern.ROWS:
         return _rows(schedule, anchor)
     if anchor.op.pattern is Pattern.DENSE:
         return _dense(schedule, anchor, tile)
+    if lanes and anchor.output.shape[-1] % LANES == 0:
+        return _channel_lanes(schedule)
     return _channelwise(schedule, anchor, tile)
 
 
-def _elementwise(schedule: Schedule, *, flat: bool) -> Reads:
+def _elementwise(schedule: Schedule, *, flat: bool, lanes: bool) -> Reads:
     *before, output = blocks_of(schedule)
     for block in before:
         schedule.compute_inline(block)
     loops = list(schedule.get_loops(output))
     if flat and len(loops) > 1:
         schedule.fuse(*loops)
+    if lanes:
+        vectorize(schedule, output)
     return Reads.AS_NEEDED
 
 
@@ -95,6 +116,30 @@ def _channelwise(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
         schedule.compute_at(stages.staged, rows)
         return Reads.ROW_FIRST
     return Reads.AS_NEEDED
+
+
+def _channel_lanes(schedule: Schedule) -> Reads:
+    """A window reduced for four channels at once."""
+    stages = sort_stages(schedule)
+    (total,) = stages.reductions
+    *outer, channels = schedule.get_loops(stages.output)
+    channels, lane = schedule.split(channels, [None, LANES])
+    schedule.vectorize(lane)
+    depth = len(outer) + 1
+    schedule.compute_at(total, channels, preserve_unit_loops=True)
+    schedule.set_scope(total, 0, "local")
+    own = list(schedule.get_loops(total))[depth:]
+    kinds = [is_reduced(v) for v in schedule.get(total).iter_vars]
+    tile = [loop for loop, reduced in zip(own, kinds, strict=True) if not reduced]
+    window = [loop for loop, reduced in zip(own, kinds, strict=True) if reduced]
+    schedule.reorder(*window, *tile)
+    schedule.vectorize(tile[-1])
+    start = schedule.decompose_reduction(total, window[0])
+    schedule.vectorize(schedule.get_loops(start)[-1])
+    if stages.staged is None:
+        return Reads.AS_NEEDED
+    schedule.compute_at(stages.staged, outer[-2] if len(outer) > 2 else outer[0])
+    return Reads.ROW_FIRST if len(outer) == 3 else Reads.AS_NEEDED
 
 
 def _rows(schedule: Schedule, anchor: Call) -> Reads:

@@ -10,7 +10,7 @@ from tinycast.ir.graph import Call, Pattern, Tile
 from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
-from tinycast.ops.dot import LANES, groups_of
+from tinycast.ops.dot import LANES, VECTOR, groups_of
 from tinycast.ops.rows import PAIR
 from tinycast.target.types import Target
 
@@ -24,6 +24,7 @@ _CONVOLUTION_TILES = {
 _LEAST_GROUPS = 2  # a sum over one group is no loop, which TVM needs for a micro-kernel
 _MOST_POSITIONS = 6  # as many as 16 vector registers hold sums of, with the operands
 _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
+_MOST_CHANNELS = 64  # of a tile whose dot products run along vectors: its sums are in memory
 
 
 def divisors(n: int, limit: int) -> list[int]:
@@ -42,7 +43,7 @@ def flat_positions(call: Call) -> bool:
 def choose_tile(anchor: Call, target: Target) -> Tile:
     """The tile with the fewest loads a product that leaves the core the registers it needs."""
     shape = anchor.output.shape
-    micro = _vector_tile(anchor, target) or _micro_kernel(anchor, target)
+    micro = _vector_tile(anchor, target) or _depthwise_tile(anchor, target) or _micro_kernel(anchor, target)
     if micro is not None:
         return micro
     if anchor.op.pattern is Pattern.DENSE:
@@ -104,7 +105,26 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
         return None
     # A step of a tile: a load a position, two of weights, and two products and sums a position.
     positions = min(range(1, min(columns, _MOST_POSITIONS) + 1), key=lambda p: (ceil(columns / p) * (5 * p + 2), -p))
-    return Tile(positions, _VECTOR_CHANNELS, lanes, x.shape[3] if isinstance(op, Conv2D) else 0, vector=True)
+    input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
+    wide = DType.FLOAT32 if lanes == 1 else DType.INT16
+    return Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True)
+
+
+def _depthwise_tile(anchor: Call, target: Target) -> Tile | None:
+    """All channels of a position, by 16, or several positions of fewer, if the target's micro-kernel fits the layer."""
+    op = anchor.op
+    if not isinstance(op, Conv2D) or not op.depthwise or "depthwise_bytes" not in target.micro_kernels:
+        return None
+    x, weight = anchor.inputs[:2]
+    fits = x.dtype is weight.dtype is DType.INT8 and x.shape[0] == 1 and prod(op.window.kernel) > 1
+    # Two products of the kernel have to fit 16 bits.
+    if not fits or weight.data is None or weight.data.min() == -128:
+        return None
+    channels = x.shape[3]
+    # Neighbours in a row are neighbours in a vector, as long as windows do not skip any.
+    together = channels < VECTOR and VECTOR % channels == 0 and op.window.strides[1] == 1
+    tile = Tile(1, VECTOR, 1, channels, DType.INT8, vector=True)
+    return replace(tile, positions=VECTOR // channels, channels=channels) if together else tile
 
 
 def _micro_kernel(anchor: Call, target: Target) -> Tile | None:
@@ -112,6 +132,8 @@ def _micro_kernel(anchor: Call, target: Target) -> Tile | None:
     x, *rest = anchor.inputs
     if not rest or x.dtype is not DType.INT8 or rest[0].dtype is not DType.INT8:
         return None
+    if "dot_runs" in target.micro_kernels:
+        return _run_tile(anchor)
     op = anchor.op
     if isinstance(op, Conv2D):
         # Runs of a window have to be neighbours in a row, and a tile has to have more than one position.
@@ -128,3 +150,33 @@ def _micro_kernel(anchor: Call, target: Target) -> Tile | None:
         fits = len(x.shape) == 2 and x.shape[1] % LANES == 0 and x.shape[1] // LANES >= _LEAST_GROUPS
         return Tile(1, 4, LANES) if fits else None
     return None
+
+
+def _run_tile(anchor: Call) -> Tile | None:
+    """The tile of the micro-kernels whose dot products run along vectors."""
+    x, weight = anchor.inputs[:2]
+    op = anchor.op
+    if isinstance(op, Conv2D):
+        fits = not op.depthwise and op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1
+        columns = anchor.output.shape[2] * (anchor.output.shape[1] if flat_positions(anchor) else 1)
+    elif isinstance(op, FullyConnected):
+        fits, columns = len(x.shape) == 2, 1
+    else:
+        return None
+    if not fits or prod(weight.shape[1:]) == 1:
+        return None
+    fours = ceil(weight.shape[0] / 4)
+    vectors = ceil(prod(weight.shape[1:]) / VECTOR)
+    in_order = flat_positions(anchor)
+
+    def instructions(positions: int) -> int:
+        """Of all tiles: two positions are 8 a vector for two channels, a last one is 5; copies; stores and calls."""
+        pairs, last = divmod(positions, 2)
+        products = (pairs * 16 + last * 10) * vectors * fours + (pairs + last) * (6 * fours + 15)
+        copied = not in_order or columns % positions > 0
+        return ceil(columns / positions) * (products + copied * positions * (3 * vectors + 8) + 20)
+
+    positions = min(range(2, min(columns, _MOST_POSITIONS) + 1), key=lambda p: (instructions(p), -p), default=1)
+    channels = 4 * max(n for n in divisors(fours, fours) if n == 1 or n * 4 <= _MOST_CHANNELS)
+    input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
+    return Tile(positions, channels, VECTOR, input_channels, DType.INT8)

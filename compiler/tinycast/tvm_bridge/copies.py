@@ -6,6 +6,7 @@ no more than memcpy and memset is asked of a target.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from tvm import sym, tirx
@@ -15,27 +16,37 @@ from tinycast.ir.types import DType
 from tinycast.tvm_bridge.nodes import loop_around, map_loops
 
 Statement = Any
-_WORTH_BYTES = 16  # shorter runs are left to loops: a call costs more
+_MOST_WOVEN = 16  # planes whose elements lie within reach of a byte's offset
 
 
-def use_memory_functions(statement: Statement) -> Statement:
+@dataclass(frozen=True)
+class Copies:
+    """Which copies a core has functions for that are better than loops: runs of so many bytes, and of bytes that go
+    from planes to places by turns.
+    """
+
+    least_bytes: int = 16
+    woven: bool = False
+
+
+def use_memory_functions(statement: Statement, copies: Copies) -> Statement:
     """Rewrite every nest of loops around one store of an element or of a constant byte."""
-    return map_loops(statement, _rewrite)
+    return map_loops(statement, lambda loop: _rewrite(loop, copies))
 
 
-def _rewrite(loop: Any) -> Statement | None:
+def _rewrite(loop: Any, copies: Copies) -> Statement | None:
     loops = []
     body = loop
     while isinstance(body, tirx.For):
         loops.append(body)
         body = body.body
-    call, kept = _call(loops, body) if isinstance(body, tirx.BufferStore) else (None, 0)
+    call, kept = _call(loops, body, copies) if isinstance(body, tirx.BufferStore) else (None, 0)
     for outer in reversed(loops[:kept]):
         call = loop_around(outer, call)
     return call
 
 
-def _call(loops: list[Any], store: Any) -> tuple[Statement | None, int]:
+def _call(loops: list[Any], store: Any, copies: Copies) -> tuple[Statement | None, int]:
     """The call that stands for the innermost loops, and how many loops stay around it."""
     variables = [loop.loop_var for loop in loops]
     source = store.value if isinstance(store.value, TensorLoad) else None
@@ -48,11 +59,16 @@ def _call(loops: list[Any], store: Any) -> tuple[Statement | None, int]:
     origin = to if source is None else _linear(source.indices[0], variables)
     if to is None or origin is None:
         return None, 0
+    if copies.woven and source is not None and dtype.itemsize == 1 and _are_woven(loops, to, origin):
+        kept = len(loops) - 2
+        begin, there = (_address(b, x, loops, kept) for b, x in ((store.buffer, to), (source.source, origin)))
+        sizes = (loops[-2].extent, loops[-1].extent, tirx.const(origin[len(loops) - 1], "int32"))
+        return tirx.Evaluate(tirx.call_extern("int32", "tc_weave", begin, there, *sizes)), kept
     run, kept = 1, len(loops)
     while kept and to[kept - 1] == origin[kept - 1] == run:
         run *= int(loops[kept - 1].extent)
         kept -= 1
-    if run * dtype.itemsize < _WORTH_BYTES:
+    if run * dtype.itemsize < copies.least_bytes:
         return None, 0
     begin = _address(store.buffer, to, loops, kept)
     size = tirx.const(run * dtype.itemsize, "int32")
@@ -61,6 +77,15 @@ def _call(loops: list[Any], store: Any) -> tuple[Statement | None, int]:
         return tirx.Evaluate(tirx.call_extern("int32", "tc_fill", begin, byte, size)), kept
     there = _address(source.source, origin, loops, kept)
     return tirx.Evaluate(tirx.call_extern("int32", "tc_copy", begin, there, size)), kept
+
+
+def _are_woven(loops: list[Any], to: list[Any], origin: list[Any]) -> bool:
+    """Whether the innermost loop runs over planes, the one around it over elements of each, which come by turns."""
+    if len(loops) < 2:
+        return False
+    element, plane = len(loops) - 2, len(loops) - 1
+    planes = int(loops[plane].extent)
+    return (to[element], to[plane], origin[element]) == (planes, 1, 1) and 1 < planes <= _MOST_WOVEN
 
 
 def _linear(index: Any, variables: list[Any]) -> list[Any] | None:

@@ -9,7 +9,8 @@ import tvm
 from tvm import s_tir, tirx
 from tvm.target import Target
 
-from tinycast.tvm_bridge.copies import use_memory_functions
+from tinycast.tvm_bridge.copies import Copies, use_memory_functions
+from tinycast.tvm_bridge.lanes import use_lanes
 from tinycast.tvm_bridge.start_values import start_from_addends
 from tinycast.tvm_bridge.unswitch import unswitch
 
@@ -33,6 +34,14 @@ def _pipeline() -> Any:
             tirx.transform.FlattenBuffer(),
             tirx.transform.NarrowDataType(32),
             s_tir.transform.LoopPartition(),
+        ]
+    )
+
+
+@cache
+def _place_temporaries() -> Any:
+    return tvm.ir.transform.Sequential(
+        [
             tirx.transform.StorageRewrite(),
             s_tir.transform.HoistIfThenElse(),
             tirx.transform.UnrollLoop(),
@@ -56,9 +65,18 @@ def _clean_up() -> Any:
     )
 
 
-def lower(module: Any) -> PrimFunc:
-    """The lowered body of the module's only function: flat buffers, plain loops."""
-    (function,) = _pipeline()(module).functions.values()
-    moved = function.with_body(start_from_addends(use_memory_functions(unswitch(function.body))))
-    (clean,) = _clean_up()(tvm.IRModule({"kernel": moved})).functions.values()
-    return clean
+def lower(module: Any, copies: Copies) -> PrimFunc:
+    """The lowered body of the module's only function: flat buffers, plain loops, and calls that copy."""
+    flat = _run(_pipeline(), module)
+    placed = _run(_place_temporaries(), _module(flat.with_body(use_lanes(flat.body))))
+    moved = placed.with_body(start_from_addends(use_memory_functions(unswitch(placed.body), copies)))
+    return _run(_clean_up(), _module(moved))
+
+
+def _module(function: PrimFunc) -> Any:
+    return tvm.IRModule({"kernel": function})
+
+
+def _run(passes: Any, module: Any) -> PrimFunc:
+    (function,) = passes(module).functions.values()
+    return function

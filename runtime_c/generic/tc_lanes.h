@@ -1,0 +1,87 @@
+#ifndef TC_LANES_H
+#define TC_LANES_H
+
+#include <stdint.h>
+
+#include "tc_requantize.h"
+
+/* Vectors of four int32, which + - * take as they are. int8 elements are held as int32. */
+typedef int32_t tc_lanes __attribute__((vector_size(16)));
+
+#define TC_LANES(expression)                                                                                           \
+    tc_lanes result;                                                                                                   \
+    for (int32_t i = 0; i < 4; ++i) {                                                                                  \
+        result[i] = (expression);                                                                                      \
+    }                                                                                                                  \
+    return result;
+
+static inline tc_lanes tc_lanes_all(int32_t value)
+{
+    TC_LANES(value)
+}
+
+static inline tc_lanes tc_lanes_s8(const int8_t *from)
+{
+    TC_LANES(from[i])
+}
+
+static inline tc_lanes tc_lanes_s32(const int32_t *from)
+{
+    TC_LANES(from[i])
+}
+
+/* table[index] */
+static inline tc_lanes tc_lanes_look_up(const int8_t *table, tc_lanes index)
+{
+    TC_LANES(table[index[i]])
+}
+
+static inline void tc_lanes_to_s8(int8_t *to, tc_lanes value)
+{
+    for (int32_t i = 0; i < 4; ++i) {
+        to[i] = (int8_t)value[i];
+    }
+}
+
+static inline void tc_lanes_to_s32(int32_t *to, tc_lanes value)
+{
+    for (int32_t i = 0; i < 4; ++i) {
+        to[i] = value[i];
+    }
+}
+
+static inline tc_lanes tc_lanes_min(tc_lanes a, tc_lanes b)
+{
+    TC_LANES(a[i] < b[i] ? a[i] : b[i])
+}
+
+static inline tc_lanes tc_lanes_max(tc_lanes a, tc_lanes b)
+{
+    TC_LANES(a[i] > b[i] ? a[i] : b[i])
+}
+
+static inline tc_lanes tc_lanes_clamp(tc_lanes value, int32_t low, int32_t high)
+{
+    TC_LANES(tc_clamp(value[i], low, high))
+}
+
+/* value >> count */
+static inline tc_lanes tc_lanes_shift(tc_lanes value, int32_t count)
+{
+    TC_LANES(value[i] >> count)
+}
+
+static inline tc_lanes tc_lanes_requantize(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend, int32_t shift,
+                                           int32_t low, int32_t high)
+{
+    TC_LANES(tc_requantize(accumulator[i], multiplier[i], addend[i], shift, low, high))
+}
+
+/* The same with a shift for each. */
+static inline tc_lanes tc_lanes_requantize_each(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend,
+                                                tc_lanes shift, int32_t low, int32_t high)
+{
+    TC_LANES(tc_requantize(accumulator[i], multiplier[i], addend[i], shift[i], low, high))
+}
+
+#endif
