@@ -89,7 +89,7 @@ def _digits(name: str, folder: Path) -> Net:
 def compiled(path: Path, target: str) -> Artifact:
     model = load(path)
     simplify(model)
-    return build(compile_model(model, load_target(target), "net", "0" * 64), "c")
+    return build(compile_model(model, load_target(target), "net", "0" * 64), None)
 
 
 def port_inputs(path: Path, samples: dict[str, Array]) -> dict[str, Array]:
