@@ -59,8 +59,8 @@ def run_float(model: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def compile_and_run(model: Path, target: str, samples: Path, folder: Path) -> Outcome:
-    page = ("--format", "web") if target == PAGE_TARGET else ()
-    compiled = tinycast("compile", model, "--target", target, "-o", folder / target, "--name", "digits", "--force", *page)
+    options = ["--name", "digits", "--force", *(["--format", "web"] if target == PAGE_TARGET else [])]
+    compiled = tinycast("compile", model, "--target", target, "-o", folder / target, *options)
     answer = folder / f"{target}.npz"
     tinycast("run", folder / target, "--input", samples, "-o", answer, "--force")
     with np.load(answer) as arrays:
