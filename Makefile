@@ -30,7 +30,8 @@ conformance: $(VENV)/dev.stamp
 bench-mcu: $(VENV)/dev.stamp packages
 	$(BIN)/python benchmarks/mcu.py
 
-bench-web: $(VENV)/dev.stamp
+# Beside onnxruntime-web, in Chromium and Node; needs the measuring models too.
+bench-web: $(VENV)/dev.stamp packages
 	$(BIN)/python benchmarks/web.py
 
 lint: $(VENV)/dev.stamp

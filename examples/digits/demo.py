@@ -30,6 +30,7 @@ TARGETS = {
     "cortex-m4": "C on an emulated Cortex-M4",
 }
 MEASURED_TARGET = "cortex-m4"  # flash and instructions are those of a microcontroller
+PAGE_TARGET = "wasm32"  # with a page to draw digits on
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def run_float(model: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def compile_and_run(model: Path, target: str, samples: Path, folder: Path) -> Outcome:
-    compiled = tinycast("compile", model, "--target", target, "-o", folder / target, "--name", "digits", "--force")
+    options = ["--name", "digits", "--force", *(["--format", "web"] if target == PAGE_TARGET else [])]
+    compiled = tinycast("compile", model, "--target", target, "-o", folder / target, *options)
     answer = folder / f"{target}.npz"
     tinycast("run", folder / target, "--input", samples, "-o", answer, "--force")
     with np.load(answer) as arrays:
@@ -116,6 +118,7 @@ def main() -> None:
     )
     console.print(f"Every target gave the same bytes: {'yes' if all(same.values()) else 'NO'}.")
     console.print(f"The generated code is in {folder} ({time.monotonic() - started:.0f} s).")
+    console.print(f"To draw digits yourself, open {folder / PAGE_TARGET / 'index.html'} in a browser.")
     if not all(same.values()):
         raise SystemExit(1)
 

@@ -10,9 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from emit.small_model import small_model
 from playwright.sync_api import Page
 from tinycast.artifact import Artifact
+from tinycast.emit import wasm_package
 from tinycast.execute.inputs import to_port
+from tinycast.package import package
+from tinycast.pipeline import link
+from tinycast.target.load import load_target
 from web.fixtures import CSP, Serve, npm_tool
 
 USAGE = """
@@ -56,6 +61,19 @@ await load({ build: "relaxed" });
 model.memoryBytes = 1;
 // @ts-expect-error: `load` makes it
 new Model();
+"""
+SMALL_USAGE = """
+import { load } from "./tiny.js";
+import { loadInWorker } from "./tiny.worker.js";
+
+const model = await load();
+const outputs = model.run({ "serving_default:image": model.quantize([1, 2, 3]) });
+const relu: Int8Array = outputs["0"];
+const scaled: Float32Array = outputs["R\u00e9sult:0"];
+const view: Float32Array = model.output(1);
+const again: Float32Array = (await (await loadInWorker()).run(new Int8Array(24)))["R\u00e9sult:0"];
+// @ts-expect-error: a float
+model.dequantize([1], 1);
 """
 RUN = "console.log(JSON.stringify(Array.from(await model.run(Int8Array.from(PIXELS)))));\nmodel.dispose();\n"
 
@@ -109,6 +127,17 @@ def test_types_are_those_of_the_model(project: Path) -> None:
     (project / "usage.ts").write_text(USAGE)
     flags = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom"]
     assert run([npm_tool("tsc"), *flags, "usage.ts"], project) == ""
+
+
+def test_types_of_several_outputs(tmp_path: Path) -> None:
+    """Names that are no identifiers, and an output that is a float beside one that is not."""
+    target = load_target("wasm32")
+    artifact = package(wasm_package(link(small_model(target))), "npm", target)
+    for name, content in artifact.files.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "usage.ts").write_text(SMALL_USAGE, encoding="utf-8")
+    flags = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom"]
+    assert run([npm_tool("tsc"), *flags, "usage.ts"], tmp_path) == ""
 
 
 @pytest.mark.parametrize("engine", [["node"], ["bun"], ["deno", "run", "--allow-read", "--cached-only"]])

@@ -14,6 +14,7 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".wasm": "application/wasm",  # browsers compile nothing else while it arrives
 }
@@ -30,6 +31,7 @@ def make_server(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else the body waits for the headers to be acknowledged, for 40 ms
 
         def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
