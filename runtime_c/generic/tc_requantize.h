@@ -1,13 +1,9 @@
 #ifndef TC_REQUANTIZE_H
 #define TC_REQUANTIZE_H
 
+#include "tc_clamp.h"
 #include "tc_mulhi.h"
 #include "tc_saturate.h"
-
-static inline int32_t tc_clamp(int32_t value, int32_t low, int32_t high)
-{
-    return value < low ? low : value > high ? high : value;
-}
 
 /* clamp((hi32(accumulator * multiplier) + addend) >> shift): round half up of the exact product over
  * 2^(32 + shift), plus the zero point, which the addend holds together with the rounding half. */

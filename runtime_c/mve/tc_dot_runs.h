@@ -41,19 +41,19 @@ TC_INLINE void tc_copy_rows(int8_t *to, const int8_t *from, int32_t rows, int32_
 /* 16 elements of each run, with the loads of positions done by `load` from the addresses x and y. */
 #define TC_STEP_2X2(mac, load, x, y)                                                                                   \
     load " q0, " x "\n\t"                                                                                              \
-    "vldrb.8 q1, [%[weight]], #16\n\t" mac " %[s0], q0, q1\n\t"                                                        \
-    "vldrb.8 q2, [%[weight]], #16\n\t" mac " %[s1], q0, q2\n\t" load " q3, " y "\n\t" mac " %[s2], q3, q1\n\t" mac     \
-    " %[s3], q3, q2\n\t"
+         "vldrb.8 q1, [%[weight]], #16\n\t" mac " %[s0], q0, q1\n\t"                                                   \
+         "vldrb.8 q2, [%[weight]], #16\n\t" mac " %[s1], q0, q2\n\t" load " q3, " y "\n\t" mac                         \
+         " %[s2], q3, q1\n\t" mac " %[s3], q3, q2\n\t"
 #define TC_STEP_1X2(mac, load, x, y)                                                                                   \
     load " q0, " x "\n\t"                                                                                              \
-    "vldrb.8 q1, [%[weight]], #16\n\t" mac " %[s0], q0, q1\n\t"                                                        \
-    "vldrb.8 q2, [%[weight]], #16\n\t" mac " %[s1], q0, q2\n\t"
+         "vldrb.8 q1, [%[weight]], #16\n\t" mac " %[s0], q0, q1\n\t"                                                   \
+         "vldrb.8 q2, [%[weight]], #16\n\t" mac " %[s1], q0, q2\n\t"
 #define TC_STEP_1X4(mac, load, x, y)                                                                                   \
     load " q0, " x "\n\t"                                                                                              \
-    "vldrb.8 q1, [%[weight]], #16\n\t" mac " %[s0], q0, q1\n\t"                                                        \
-    "vldrb.8 q2, [%[weight]], #16\n\t" mac " %[s1], q0, q2\n\t"                                                        \
-    "vldrb.8 q3, [%[weight]], #16\n\t" mac " %[s2], q0, q3\n\t"                                                        \
-    "vldrb.8 q1, [%[weight]], #16\n\t" mac " %[s3], q0, q1\n\t"
+         "vldrb.8 q1, [%[weight]], #16\n\t" mac " %[s0], q0, q1\n\t"                                                   \
+         "vldrb.8 q2, [%[weight]], #16\n\t" mac " %[s1], q0, q2\n\t"                                                   \
+         "vldrb.8 q3, [%[weight]], #16\n\t" mac " %[s2], q0, q3\n\t"                                                   \
+         "vldrb.8 q1, [%[weight]], #16\n\t" mac " %[s3], q0, q1\n\t"
 
 /* The masked loads come first, both under one VPST; VMLADAV of zeros adds nothing. */
 #define TC_REST_2X2(mac, x, y)                                                                                         \
@@ -101,19 +101,19 @@ typedef struct {
 
 /* Runs of up to nine vectors and a rest: the loop over channels is a low-overhead one. */
 #define TC_SHORT(tile, steps)                                                                                          \
-    TC_ASSEMBLY("ldr lr, [%[sizes], #4]\n\t"                                                                                 \
+    TC_ASSEMBLY("ldr lr, [%[sizes], #4]\n\t"                                                                           \
                 "dls lr, lr\n"                                                                                         \
                 "1:\n\t" steps TC_STORE_##tile "le lr, 1b")
 
 /* Longer ones: the loop over four vectors is. One to four steps come before it. */
 #define TC_LONG(tile, steps, rest_step)                                                                                \
     TC_ASSEMBLY("1:\n\t"                                                                                               \
-                "ldr lr, [%[sizes], #8]\n\t" steps "dls lr, lr\n"                                                            \
-                "2:\n\t" TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD) "le lr, 2b\n\t"  \
-                rest_step TC_STORE_##tile "ldr lr, [%[sizes], #12]\n\t" TC_BACK_##tile                                         \
-                "ldr lr, [%[sizes], #16]\n\t"                                                                                   \
-                "cmp %[to], lr\n\t"                                                                                    \
-                "bne 1b")
+                "ldr lr, [%[sizes], #8]\n\t" steps "dls lr, lr\n"                                                      \
+                "2:\n\t" TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD) TC_ON(tile, TC_ADD)                                   \
+                    TC_ON(tile, TC_ADD) "le lr, 2b\n\t" rest_step TC_STORE_##tile                                      \
+                "ldr lr, [%[sizes], #12]\n\t" TC_BACK_##tile "ldr lr, [%[sizes], #16]\n\t"                             \
+                                                             "cmp %[to], lr\n\t"                                       \
+                                                             "bne 1b")
 
 /* The addresses of positions are 64 on in them, as offsets reach 127 both ways. */
 #define TC_FIRST_1(tile) TC_AT(tile, TC_SET, -64)

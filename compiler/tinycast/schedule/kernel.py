@@ -25,7 +25,7 @@ from tinycast.tvm_bridge.lower import lower
 
 # Which file of runtime_c declares a function that kernels call.
 _HEADERS = {
-    "tc_clamp": "tc_requantize.h",
+    "tc_clamp": "tc_clamp.h",
     **dict.fromkeys(("tc_copy", "tc_fill"), "tc_copy.h"),
     "tc_requantize": "tc_requantize.h",
     **{f"tc_requantize_s8_{shift}": "tc_requantize.h" for shift in range(1, MAX_SHIFT + 1)},
