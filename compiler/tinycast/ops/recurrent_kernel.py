@@ -139,7 +139,7 @@ class _Writer:
     def _step(self, group: Sequence[int], length: str) -> str:
         layer = self._layer
         backward = [layer.backward[d] for d in group]
-        last = f"{length} - 1 - k"
+        last = f"{length} - 1 - k" if Operand.LENGTHS in self._given else f"{self._steps - 1} - k"
         step = f"d == 1 ? {last} : k" if len(set(backward)) > 1 else last if backward[0] else "k"
         place = f"n * {self._steps} + t" if layer.batch_first else f"t * {self._batch} + n"
         text = f"const int32_t t = {step};\nconst float *const x = input_0 + ({place}) * {self._columns};\n"
@@ -152,43 +152,41 @@ class _Writer:
     def _units(self, body: str) -> str:
         return _loop(f"int32_t j = 0; j < {self._hidden}; ++j", body)
 
-    def _sum(self, row: str, *, of_state: bool, state: str = "hidden") -> str:
-        """Row `row` of W times x, or of R times the state, with its bias."""
-        first = f"{self._rows} + {row}" if of_state else row
-        bias = f"bias[{first}] + " if Operand.B in self._given else ""
+    def _sum(self, first_row: int, *, of_state: bool, state: str = "hidden") -> str:
+        """Row `first_row + j` of W times x, or of R times the state, with its bias."""
         weights, columns, factor = ("r", self._hidden, state) if of_state else ("w", self._columns, "x")
-        return f"{bias}tc_inner_product({weights} + ({row}) * {columns}, {factor}, {columns})"
+        bias = f"bias[{_after(first_row + of_state * self._rows)}] + " if Operand.B in self._given else ""
+        row = f"({_after(first_row)})" if first_row else "j"
+        return f"{bias}tc_inner_product({weights} + {row} * {columns}, {factor}, {columns})"
 
-    def _gates(self, rows: int, after: str = "") -> str:
-        """Both sums of the first `rows` rows."""
-        lines = [f"gates[j] = {self._sum('j', of_state=False)};", f"gates[j] += {self._sum('j', of_state=True)};"]
-        return _loop(f"int32_t j = 0; j < {rows}; ++j", "\n".join(lines) + "\n" + after)
+    def _gates(self, rows: int, activate: str = "") -> str:
+        """Both sums of the first `rows` rows; `activate` is what becomes of the variable `gate`."""
+        sums = f"float gate = {self._sum(0, of_state=False)};\ngate += {self._sum(0, of_state=True)};\n"
+        return _loop(f"int32_t j = 0; j < {rows}; ++j", f"{sums}{activate}\ngates[j] = gate;")
 
     def _rnn(self, activations: Sequence[Activation]) -> str:
-        update = f"float h = gates[j];\n{activations[0].statements('h')}\nhidden[j] = h;"
-        return self._gates(self._hidden) + self._units(update)
+        text = self._gates(self._hidden, activations[0].statements("gate"))
+        return text + self._units("hidden[j] = gates[j];")
 
     def _gru(self, activations: Sequence[Activation]) -> str:
         """The first gate is the update gate, the second the reset gate, whose place then takes the third's result."""
         f, g = activations
-        hidden = self._hidden
-        activate = f"float gate = gates[j];\n{f.statements('gate')}\ngates[j] = gate;"
-        text = self._gates(2 * hidden, activate)
-        row = f"{2 * hidden} + j"
-        start = f"float h = {self._sum(row, of_state=False)};\n"
+        reset, third = _after(self._hidden), 2 * self._hidden
+        text = self._gates(2 * self._hidden, f.statements("gate"))
+        start = f"float h = {self._sum(third, of_state=False)};\n"
         blend = "hidden[j] = (1.0f - gates[j]) * {new} + gates[j] * hidden[j];"
         if self._layer.linear_before_reset:
-            scaled = f"h += gates[{hidden} + j] * ({self._sum(row, of_state=True)});\n{g.statements('h')}\n"
-            text += self._units(f"{start}{scaled}gates[{hidden} + j] = h;")
-            return text + self._units(blend.format(new=f"gates[{hidden} + j]"))
-        text += self._units(f"gates[{hidden} + j] *= hidden[j];")
-        scaled = f"h += {self._sum(row, of_state=True, state=f'gates + {hidden}')};\n{g.statements('h')}\n"
+            scaled = f"h += gates[{reset}] * ({self._sum(third, of_state=True)});\n{g.statements('h')}\n"
+            text += self._units(f"{start}{scaled}gates[{reset}] = h;")
+            return text + self._units(blend.format(new=f"gates[{reset}]"))
+        text += self._units(f"gates[{reset}] *= hidden[j];")
+        scaled = f"h += {self._sum(third, of_state=True, state=f'gates + {self._hidden}')};\n{g.statements('h')}\n"
         return text + self._units(start + scaled + blend.format(new="h"))
 
     def _lstm(self, activations: Sequence[Activation]) -> str:
         f, g, h = (activation.statements for activation in activations)
         hidden, peepholes = self._hidden, Operand.PEEPHOLES in self._given
-        at = ("j", f"{hidden} + j", f"{2 * hidden} + j", f"{3 * hidden} + j")
+        at = [_after(gate * hidden) for gate in range(4)]
         old, new = (f" + peephole[{{}}] * {cell}" if peepholes else "" for cell in ("cell[j]", "c"))
         forget = f"float forget = gates[{at[2]}]{old.format(at[2])};\n{f('forget')}"
         update = [
@@ -200,6 +198,11 @@ class _Writer:
             f"{h('c')}\nhidden[j] = o * c;",
         ]
         return self._gates(4 * hidden) + self._units("\n".join(update))
+
+
+def _after(first: int) -> str:
+    """The index of element j after the first `first`."""
+    return f"{first} + j" if first else "j"
 
 
 def _loop(head: str, body: str) -> str:
