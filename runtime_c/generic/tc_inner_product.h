@@ -10,15 +10,16 @@ static inline float tc_inner_product(const float *a, const float *b, int32_t len
     float sum_1 = 0.0f;
     float sum_2 = 0.0f;
     float sum_3 = 0.0f;
-    int32_t i = 0;
-    for (; i + 4 <= length; i += 4) {
-        sum_0 += a[i] * b[i];
-        sum_1 += a[i + 1] * b[i + 1];
-        sum_2 += a[i + 2] * b[i + 2];
-        sum_3 += a[i + 3] * b[i + 3];
+    for (; length >= 4; length -= 4) {
+        sum_0 += a[0] * b[0];
+        sum_1 += a[1] * b[1];
+        sum_2 += a[2] * b[2];
+        sum_3 += a[3] * b[3];
+        a += 4;
+        b += 4;
     }
-    for (; i < length; ++i) {
-        sum_0 += a[i] * b[i];
+    for (; length > 0; --length) {
+        sum_0 += *a++ * *b++;
     }
     return (sum_0 + sum_1) + (sum_2 + sum_3);
 }
