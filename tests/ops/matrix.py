@@ -7,6 +7,7 @@ import numpy as np
 from host_batch import Row, floats, ints, scalar
 from matrix_logic import LOGIC
 from matrix_positions import POSITIONS
+from matrix_recurrent import RECURRENT
 from matrix_spatial import SPATIAL
 
 IMAGE = "float[1,3,8,8] x"
@@ -26,9 +27,7 @@ CONV = (
         "conv_same_odd", "float[1,3,7,9] x", 'y = Conv<auto_pad="SAME_UPPER", strides=[3,2]>(x, w)', {"w": (4, 3, 2, 5)}
     ),
     Row("conv_valid", IMAGE, 'y = Conv<auto_pad="VALID">(x, w)', {"w": (4, 3, 3, 3)}),
-    Row(
-        "conv_groups", "float[1,6,5,5] x", "y = Conv<group=2, pads=[1,1,1,1]>(x, w, b)", {"w": (8, 3, 3, 3), "b": (8,)}
-    ),
+    Row("conv_group", "float[1,6,5,5] x", "y = Conv<group=2, pads=[1,1,1,1]>(x, w, b)", {"w": (8, 3, 3, 3), "b": (8,)}),
     Row("conv_groups_prime", "float[1,9,5,5] x", "y = Conv<group=3>(x, w)", {"w": (15, 3, 2, 2)}),
     Row("conv_groups_1x1", "float[1,8,5,5] x", "y = Conv<group=4>(x, w)", {"w": (12, 2, 1, 1)}),
     Row(
@@ -396,5 +395,5 @@ GRAPH = (
 )  # fmt: skip
 
 ROWS: tuple[Row, ...] = (
-    *CONV, *SPATIAL, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *REARRANGE, *GRAPH, *LOGIC, *POSITIONS,
+    *CONV, *SPATIAL, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *REARRANGE, *GRAPH, *LOGIC, *POSITIONS, *RECURRENT,
 )  # fmt: skip

@@ -118,7 +118,11 @@ class Routine(Op):
 
     @abstractmethod
     def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
-        """The C statements of the kernel, whose parameters are input_0, input_1, …, output_0, output_1, …"""
+        """The C statements of the kernel: its parameters are input_0, …, output_0, …, scratch_0, …"""
+
+    def scratch(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """The memory that the kernel needs besides, of undefined content."""
+        return ()
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         return self.infer_all(inputs)[0]

@@ -20,6 +20,7 @@ from tinycast.ops import (
     pool,
     quantize,
     rearrange,
+    recurrent,
     reduce,
     resize,
     scatter,
@@ -52,6 +53,7 @@ FAMILIES = (
     resize,
     gather,
     scatter,
+    recurrent,
     quantize,
 )
 

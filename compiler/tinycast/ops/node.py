@@ -14,6 +14,7 @@ from tinycast.ir.graph import Builder
 from tinycast.ir.types import Array, Value
 
 _Int = int  # the class below has methods called int and float
+_Float = float
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,14 @@ class Node:
     def text(self, name: str, default: str) -> str:
         attribute = self.onnx.attributes.get(name)
         return default if attribute is None else attribute.as_string()
+
+    def floats(self, name: str, default: Sequence[_Float]) -> list[_Float]:
+        attribute = self.onnx.attributes.get(name)
+        return list(default) if attribute is None else [float(str(np.float32(v))) for v in attribute.as_floats()]
+
+    def texts(self, name: str, default: Sequence[str]) -> list[str]:
+        attribute = self.onnx.attributes.get(name)
+        return list(default) if attribute is None else list(attribute.as_strings())
 
     def axis(self, default: _Int, rank: _Int) -> _Int:
         return self.int("axis", default) % max(rank, 1)

@@ -8,17 +8,21 @@ from tinycast.ir.types import Value
 
 
 def routine_step(call: Call, symbol: str) -> Step:
-    """The step of a Routine: its parameters are its operands and outputs, in order."""
+    """The step of a Routine: its parameters are its operands, outputs and scratch, in order."""
     op = call.op
     assert isinstance(op, Routine)
-    inputs, outputs = call.inputs, call.outputs
-    body = op.body(_types(inputs), _types(outputs))
-    parameters = (
-        *(Parameter(f"input_{i}", v.dtype, Role.INPUT, v.bytes) for i, v in enumerate(inputs)),
-        *(Parameter(f"output_{i}", v.dtype, Role.OUTPUT, v.bytes) for i, v in enumerate(outputs)),
+    inputs, outputs = _types(call.inputs), _types(call.outputs)
+    scratch = tuple(
+        Value(f"{call.output.name}.scratch_{i}", kind.shape, kind.dtype)
+        for i, kind in enumerate(op.scratch(inputs, outputs))
     )
-    kernel = Kernel(symbol, parameters, body, op.runtime)
-    return Step(call.source, call.title, kernel, (*inputs, *outputs), (call.source,))
+    groups = ((Role.INPUT, call.inputs), (Role.OUTPUT, call.outputs), (Role.SCRATCH, scratch))
+    parameters = tuple(
+        Parameter(f"{role.value}_{i}", v.dtype, role, v.bytes) for role, values in groups for i, v in enumerate(values)
+    )
+    kernel = Kernel(symbol, parameters, op.body(inputs, outputs), op.runtime)
+    arguments = (*call.inputs, *call.outputs, *scratch)
+    return Step(call.source, call.title, kernel, arguments, (call.source,), op.macs(call.inputs, outputs[0]))
 
 
 def _types(values: tuple[Value, ...]) -> list[TensorType]:
