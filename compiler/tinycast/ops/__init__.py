@@ -13,6 +13,7 @@ from tinycast.ops import (
     fill,
     fourier,
     gather,
+    grid,
     integer_products,
     logic,
     normalize,
@@ -54,6 +55,7 @@ FAMILIES = (
     gather,
     scatter,
     recurrent,
+    grid,
     quantize,
 )
 
