@@ -7,6 +7,7 @@ from tinycast.ops import (
     conv,
     conv_transpose,
     dense,
+    determinant,
     einsum,
     elementwise,
     extrema,
@@ -28,6 +29,7 @@ from tinycast.ops import (
     shape,
     softmax,
     unary,
+    unpool,
 )
 from tinycast.ops.node import Importer
 
@@ -56,6 +58,8 @@ FAMILIES = (
     scatter,
     recurrent,
     grid,
+    unpool,
+    determinant,
     quantize,
 )
 
