@@ -23,6 +23,8 @@ SAMPLING = (
     Row("max_unpool", "float[1,2,6,6] x", "a, i = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x) y = MaxUnpool<kernel_shape=[2,2], strides=[2,2]>(a, i)"),
     Row("col2im", "float[2,12,20] x", "y = Col2Im<pads=[1,0,0,1]>(x, s, b)", {"s": ints(5, 5), "b": ints(3, 2)}),
     Row("col2im_strides", "float[1,6,4] x", "y = Col2Im<strides=[2,2], dilations=[2,1]>(x, s, b)", {"s": ints(7, 5), "b": ints(3, 2)}),
+    Row("deform_conv", "float[2,2,4,5] x, float[2,12,3,5] o", "y = DeformConv<kernel_shape=[2,3], pads=[0,1,0,1]>(x, w, o)", {"w": (3, 2, 2, 3)}),
+    Row("deform_conv_groups", "float[1,4,5,6] x, float[1,16,4,3] o, float[1,8,4,3] m", "y = DeformConv<group=2, offset_group=2, strides=[1,2], dilations=[1,2], pads=[0,0,0,1]>(x, w, o, b, m)", {"w": (6, 2, 2, 2), "b": (6,)}),
     Row("det", "float[2,3,4,4] x", "y = Det(x)"),
     Row("det_singular", "float[3,3] x", "a = Mul(x, z) y = Det(a) w = Add(x, y)", {"z": floats(1, 0, 1)}, outputs="y w"),
 )  # fmt: skip

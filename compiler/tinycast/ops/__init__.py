@@ -6,6 +6,7 @@ from tinycast.ops import (
     bit_cast,
     conv,
     conv_transpose,
+    deform,
     dense,
     determinant,
     einsum,
@@ -36,6 +37,7 @@ from tinycast.ops.node import Importer
 FAMILIES = (
     conv,
     conv_transpose,
+    deform,
     dense,
     einsum,
     fourier,
@@ -58,6 +60,7 @@ FAMILIES = (
     scatter,
     recurrent,
     grid,
+    deform,
     unpool,
     determinant,
     quantize,

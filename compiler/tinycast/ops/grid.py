@@ -50,6 +50,10 @@ class Sampler:
             at = np.rint(at)
         if self.padding == "reflection":
             at = _reflect(at, length, self.align)
+        return self.around(at, length)
+
+    def around(self, at: Array, length: int) -> list[tuple[Array, Array]]:
+        """`places` of coordinates that count elements."""
         at = np.fmin(np.fmax(np.nan_to_num(at, nan=-4.0), np.float32(-4)), np.float32(length + 3))
         first = np.floor(at).astype(np.int64) - (self.taps - 1) // 2
         return [
@@ -79,6 +83,10 @@ class Sampler:
             at = f"tc_rint({at})"
         if self.padding == "reflection":
             at = f"tc_grid_reflect({at}, {length}, {align})"
+        return self.start(axis, at, length)
+
+    def start(self, axis: int, at: str, length: int) -> str:
+        """`read` of a coordinate that counts elements."""
         return (
             f"const float at_{axis} = tc_grid_near({at}, {length});\n"
             f"const int32_t first_{axis} = (int32_t)tc_floor(at_{axis}) - {(self.taps - 1) // 2};\n"
