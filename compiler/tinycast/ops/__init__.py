@@ -37,7 +37,6 @@ from tinycast.ops.node import Importer
 FAMILIES = (
     conv,
     conv_transpose,
-    deform,
     dense,
     einsum,
     fourier,
