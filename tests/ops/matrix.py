@@ -8,6 +8,7 @@ from host_batch import Row, floats, ints, scalar
 from matrix_logic import LOGIC
 from matrix_positions import POSITIONS
 from matrix_recurrent import RECURRENT
+from matrix_sampling import SAMPLING
 from matrix_spatial import SPATIAL
 
 IMAGE = "float[1,3,8,8] x"
@@ -395,5 +396,5 @@ GRAPH = (
 )  # fmt: skip
 
 ROWS: tuple[Row, ...] = (
-    *CONV, *SPATIAL, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *REARRANGE, *GRAPH, *LOGIC, *POSITIONS, *RECURRENT,
+    *CONV, *SPATIAL, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *REARRANGE, *GRAPH, *LOGIC, *POSITIONS, *RECURRENT, *SAMPLING,
 )  # fmt: skip

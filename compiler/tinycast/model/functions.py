@@ -33,6 +33,8 @@ def write_out_functions(model: ir.Model, supported: Container[str]) -> int:
             body.domain = node.domain = "tinycast.standard"
             function = ir.serde.deserialize_function(body)
             model.functions[function.identifier()] = function
+            for index, value in enumerate(node.outputs):  # what the body computes needs a name, read or not
+                value.name = value.name or f"{node.name}.unused_{index}"
         model.opset_imports["tinycast.standard"] = 1
         InlinePass()(model)
         name_nodes(model)

@@ -6,13 +6,16 @@ from tinycast.ops import (
     bit_cast,
     conv,
     conv_transpose,
+    deform,
     dense,
+    determinant,
     einsum,
     elementwise,
     extrema,
     fill,
     fourier,
     gather,
+    grid,
     integer_products,
     logic,
     normalize,
@@ -27,6 +30,7 @@ from tinycast.ops import (
     shape,
     softmax,
     unary,
+    unpool,
 )
 from tinycast.ops.node import Importer
 
@@ -54,6 +58,10 @@ FAMILIES = (
     gather,
     scatter,
     recurrent,
+    grid,
+    deform,
+    unpool,
+    determinant,
     quantize,
 )
 

@@ -61,10 +61,9 @@ def _pads(
         pads = [0] * 2 * rank
     if not shape:
         return pads[:rank], [e - a for e, a in zip(pads[rank:], added, strict=True)]
-    total = [f + a - n for f, a, n in zip(full, added, shape, strict=True)]
-    small, large = [t // 2 for t in total], [t - t // 2 for t in total]
-    begins, ends = (small, large) if mode != "SAME_LOWER" else (large, small)
-    return begins, [e - a for e, a in zip(ends, added, strict=True)]
+    total = [max(0, f + a - n) for f, a, n in zip(full, added, shape, strict=True)]
+    begins = [t // 2 if mode == "SAME_UPPER" else t - t // 2 for t in total]
+    return begins, [f - n - b for f, n, b in zip(full, shape, begins, strict=True)]
 
 
 IMPORTERS = {"ConvTranspose": import_conv_transpose}

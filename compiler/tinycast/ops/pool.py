@@ -19,6 +19,7 @@ from tinycast.ops.shape import rescaled
 from tinycast.ops.spatial import SpatialPool, frame_of, window_counts
 from tinycast.ops.sums import chunked_sum
 from tinycast.ops.unary import Unary
+from tinycast.ops.unpool import max_pool_with_positions
 from tinycast.ops.window import Window, as_image, from_image, window_of
 from tinycast.tvm_bridge import expr as te
 
@@ -92,7 +93,7 @@ class MaxPool(Pool):
 
     @staticmethod
     def _lowest(dtype: DType) -> float:
-        return float(np.finfo(np.float32).min if dtype is DType.FLOAT32 else np.iinfo(dtype.value).min)
+        return float(-np.inf if dtype is DType.FLOAT32 else np.iinfo(dtype.value).min)
 
     def reduce(self, x: Array) -> Array:
         return np.asarray(self.window.patches(x, self._lowest(DType(x.dtype.name))).max(axis=(3, 4)))
@@ -221,12 +222,10 @@ def import_lp_pool(node: Node) -> Value:
     return total if p == 1 else build.call(Binary(BinaryFunction.POW), [total, exponent[1]])
 
 
-def import_max_pool(node: Node) -> Value:
+def import_max_pool(node: Node) -> Value | tuple[Value, ...]:
     x = node.input(0)
     if len(node.onnx.outputs) > 1 and node.onnx.outputs[1].name:
-        node.reject("the output Indices", "only the maxima are supported")
-    if node.int("storage_order", 0):
-        node.reject("storage_order 1", "use storage_order 0")
+        return max_pool_with_positions(node, x)
     if len(x.shape) not in (3, 4):
         return spatial_pool(node, x, largest=True)
     image = as_image(node, x)

@@ -39,7 +39,8 @@ def _clamp(variable: str, length: int) -> str:
     )
 
 
-def _indented(text: str, depth: int) -> str:
+def indented(text: str, depth: int) -> str:
+    """The lines of C, `depth` levels further in."""
     return "".join("    " * depth + line + "\n" for line in text.splitlines())
 
 
@@ -79,7 +80,7 @@ class ScatterElements(Routine):
             steps.append(f"rest /= {indices[a]};")
         write = _update(self.reduction, "output_0[place]", "input_2[i]", inputs[0].dtype)
         inner = "int32_t index = (int32_t)input_1[i];\n" + _clamp("index", x[self.axis]) + "\n".join([*steps, write])
-        return _copy(prod(x)) + f"for (int32_t i = 0; i < {prod(indices)}; ++i) {{\n{_indented(inner, 1)}}}\n"
+        return _copy(prod(x)) + f"for (int32_t i = 0; i < {prod(indices)}; ++i) {{\n{indented(inner, 1)}}}\n"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class ScatterND(Routine):
             inner += f"place += index * {prod(x[d + 1 :])};\n"
         write = _update(self.reduction, "output_0[place + j]", f"input_2[i * {run} + j]", inputs[0].dtype)
         inner += f"for (int32_t j = 0; j < {run}; ++j) {{\n    {write}\n}}\n"
-        return _copy(prod(x)) + f"for (int32_t i = 0; i < {prod(indices[:-1])}; ++i) {{\n{_indented(inner, 1)}}}\n"
+        return _copy(prod(x)) + f"for (int32_t i = 0; i < {prod(indices[:-1])}; ++i) {{\n{indented(inner, 1)}}}\n"
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ class SpatialPool(Op):
     def _fill(self, dtype: DType) -> float:
         if not self.largest:
             return 0
-        return float(np.finfo(np.float32).min if dtype is DType.FLOAT32 else np.iinfo(dtype.numpy).min)
+        return float(-np.inf if dtype is DType.FLOAT32 else np.iinfo(dtype.numpy).min)
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         x = arrays[0]

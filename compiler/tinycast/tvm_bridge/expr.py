@@ -16,9 +16,17 @@ compute = te.compute
 placeholder = te.placeholder
 reduce_axis = te.reduce_axis
 sum = te.sum
-max = te.max
 product = te.comm_reducer(lambda a, b: a * b, lambda dtype: tirx.const(1, dtype), name="product")
-min = te.min
+# TVM's own start from the largest finite number, which infinities do not reach.
+max = te.comm_reducer(lambda a, b: tirx.max(a, b), lambda dtype: _extreme(dtype, largest=False), name="max")
+min = te.comm_reducer(lambda a, b: tirx.min(a, b), lambda dtype: _extreme(dtype, largest=True), name="min")
+
+
+def _extreme(dtype: str, *, largest: bool) -> Expr:
+    """The largest or smallest value of an element type; infinite for floats."""
+    if dtype.startswith("float"):
+        return tirx.const(float("inf" if largest else "-inf"), dtype)
+    return tirx.max_value(dtype) if largest else tirx.min_value(dtype)
 
 
 def const(value: float, dtype: DType) -> Expr:
