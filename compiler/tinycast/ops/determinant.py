@@ -15,15 +15,16 @@ from tinycast.ops.node import Node
 
 @dataclass(frozen=True)
 class Det(Routine):
-    """The determinants of the last two axes (float32), and as working memory one matrix."""
+    """The determinants of the last two axes (float32)."""
 
     def infer_all(self, inputs: Sequence[Value]) -> tuple[TensorType, ...]:
-        shape, dtype = inputs[0].shape, inputs[0].dtype
-        return (TensorType(shape[:-2], dtype), TensorType(shape[-2:], dtype))
+        return (TensorType(inputs[0].shape[:-2], inputs[0].dtype),)
 
     def reference_all(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
-        x = arrays[0]
-        return np.asarray(np.linalg.det(x.astype(np.float64)), x.dtype), np.zeros(x.shape[-2:], x.dtype)
+        return (np.asarray(np.linalg.det(arrays[0].astype(np.float64)), arrays[0].dtype),)
+
+    def scratch(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        return (TensorType(inputs[0].shape[-2:], inputs[0].dtype),)
 
     def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
         shape = inputs[0].shape
@@ -32,13 +33,13 @@ class Det(Routine):
 for (int32_t m = 0; m < {prod(shape[:-2])}; ++m) {{
     float determinant = 1.0f;
     for (int32_t i = 0; i < {n * n}; ++i) {{
-        output_1[i] = input_0[m * {n * n} + i];
+        scratch_0[i] = input_0[m * {n * n} + i];
     }}
     for (int32_t c = 0; c < {n}; ++c) {{
         int32_t pivot = c;
         float largest = 0.0f;
         for (int32_t r = c; r < {n}; ++r) {{
-            const float element = output_1[r * {n} + c];
+            const float element = scratch_0[r * {n} + c];
             const float size = element < 0.0f ? -element : element;
             if (size > largest) {{
                 largest = size;
@@ -48,16 +49,16 @@ for (int32_t m = 0; m < {prod(shape[:-2])}; ++m) {{
         if (pivot != c) {{
             determinant = -determinant;
             for (int32_t i = c; i < {n}; ++i) {{
-                const float element = output_1[c * {n} + i];
-                output_1[c * {n} + i] = output_1[pivot * {n} + i];
-                output_1[pivot * {n} + i] = element;
+                const float element = scratch_0[c * {n} + i];
+                scratch_0[c * {n} + i] = scratch_0[pivot * {n} + i];
+                scratch_0[pivot * {n} + i] = element;
             }}
         }}
-        determinant *= output_1[c * {n} + c];
+        determinant *= scratch_0[c * {n} + c];
         for (int32_t r = c + 1; r < {n} && largest > 0.0f; ++r) {{
-            const float factor = output_1[r * {n} + c] / output_1[c * {n} + c];
+            const float factor = scratch_0[r * {n} + c] / scratch_0[c * {n} + c];
             for (int32_t i = c; i < {n}; ++i) {{
-                output_1[r * {n} + i] -= factor * output_1[c * {n} + i];
+                scratch_0[r * {n} + i] -= factor * scratch_0[c * {n} + i];
             }}
         }}
     }}
@@ -70,7 +71,7 @@ def import_det(node: Node) -> Value:
     x = node.input(0)
     if x.dtype is not DType.FLOAT32:
         node.reject("only float32 is supported", "cast the input to float32")
-    return node.build.call_all(Det(), [x])[0]
+    return node.build.call(Det(), [x])
 
 
 IMPORTERS = {"Det": import_det}
