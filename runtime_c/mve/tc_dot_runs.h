@@ -173,6 +173,7 @@ typedef struct {
         int32_t vectors = length / 16, rest = length % 16;                                                             \
         int32_t begin = vectors > 9 ? 0 : 64;                                                                          \
         tc_dot_sizes sizes = {rest, channels / (woven), (vectors - 1) / 4, vectors * 16, to1};                         \
+        __asm__("" : "+r"(x)); /* what compilers cannot see they do not find beyond its end */                         \
         x += begin;                                                                                                    \
         y = x + length;                                                                                                \
         TC_RUNS(tile)                                                                                                  \
