@@ -41,6 +41,10 @@ static inline void tc_widen(int16_t *wide, const int8_t *narrow, int32_t groups,
     }
 }
 
+#ifndef __OPTIMIZE__
+#include "tc_dot_plain.h" /* gcc -O0 has too few registers for the loops below */
+#else
+
 /* 16 products: two positions, two channels, one group. */
 #define TC_DOT_2X2_STEP                                                                                                \
     "ldm %[x]!, {%[a], %[b], %[c], %[d]}\n\t"                                                                          \
@@ -127,4 +131,5 @@ static inline __attribute__((always_inline)) void tc_dot_1x4(int32_t *sums, cons
     TC_DOT_STORE(sums);
 }
 
+#endif
 #endif
