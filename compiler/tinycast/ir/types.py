@@ -38,10 +38,6 @@ class DType(Enum):
     def c_name(self) -> str:
         return {"float32": "float", "bool": "bool"}.get(self.value, f"{self.value}_t")
 
-    @property
-    def is_integer(self) -> bool:
-        return self not in (DType.FLOAT32, DType.BOOL)
-
 
 @dataclass(frozen=True)
 class Quant:

@@ -19,10 +19,6 @@ from tinycast.ops.unary import Unary
 from tinycast.tvm_bridge import expr as te
 
 
-def _over(axis: int, index: Sequence[te.Expr], k: te.Expr) -> list[te.Expr]:
-    return [*index[:axis], k, *index[axis + 1 :]]
-
-
 def _kept(axis: int, index: Sequence[te.Expr]) -> list[te.Expr]:
     return [*index[:axis], *index[axis + 1 :]]
 

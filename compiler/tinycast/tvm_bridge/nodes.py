@@ -1,25 +1,26 @@
-"""Walking lowered loops: TVM offers Python no visitor of them."""
+"""Walking lowered loops."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import tvm
+import tvm_ffi
 from tvm import tirx
 
-_LISTS = ("seq", "indices", "args")
-_FIELDS = (*_LISTS, "body", "then_case", "else_case", "condition", "value", "a", "b", "true_value", "false_value")
 
+def walk(root: Any, skip: Callable[[Any], bool] = lambda node: False) -> list[Any]:
+    """The node and everything below it, less what `skip` holds for and what is below that."""
+    found: list[Any] = []
 
-def walk(node: Any) -> Iterator[Any]:
-    """The node and everything below it."""
-    yield node
-    for field in _FIELDS:
-        child = getattr(node, field, None)
-        for part in child if field in _LISTS and child is not None else (child,):
-            if isinstance(part, tvm.runtime.Object):
-                yield from walk(part)
+    def visit(node: Any) -> Any:
+        if skip(node):
+            return tvm_ffi.WalkResult.SKIP
+        found.append(node)
+        return None
+
+    tvm_ffi.structural_walk(root, visit, order="pre")
+    return found
 
 
 def mentions(expression: Any, variable: Any) -> bool:

@@ -14,6 +14,7 @@ from tvm import tirx
 from tvm.ir import Call, TensorLoad
 
 from tinycast.ir.types import DType
+from tinycast.tvm_bridge.nodes import walk
 
 Node = Any
 
@@ -89,21 +90,14 @@ def _addend(add: Node, sums: Node) -> tuple[int, Node] | None:
 
 def _below(roots: Iterable[Node], kind: type, *, unconditionally: bool = False) -> list[Node]:
     """Every node of that kind; `unconditionally`: only those that are evaluated whatever conditions say."""
-    found: list[Node] = []
+    nodes = (walk(root, _is_conditional) if unconditionally else walk(root) for root in roots)
+    return [node for below in nodes for node in below if isinstance(node, kind)]
 
-    def visit(node: Node) -> Node:
-        if unconditionally and (
-            isinstance(node, tirx.IfThenElse | tirx.Select)
-            or (isinstance(node, Call) and _is_named(node, "if_then_else"))
-        ):
-            return tvm_ffi.WalkResult.SKIP
-        if isinstance(node, kind):
-            found.append(node)
-        return None
 
-    for root in roots:
-        tvm_ffi.structural_walk(root, visit, order="pre")
-    return found
+def _is_conditional(node: Node) -> bool:
+    if isinstance(node, Call):
+        return _is_named(node, "if_then_else")
+    return isinstance(node, tirx.IfThenElse | tirx.Select)
 
 
 def _is_among(load: Node, loads: list[Node]) -> bool:
