@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tinycast.emit.literals import integer_literal
@@ -13,17 +13,20 @@ from tinycast.emit.weights import Weights
 from tinycast.errors import InternalError
 from tinycast.ir.kernel import Compiled, Kernel, MemoryPlan, Parameter, Role, Step
 from tinycast.ir.types import DType, Value
+from tinycast.memory.aliases import aliased_parameters
 
 _LINE_COLUMNS = 120
+_CALLED = re.compile(r"\$(\d+)\(")  # ir.kernel.Kernel.calls
 _MEMORY_FUNCTION = re.compile(r"\bmem(?:cpy|set)\s*\(")
 
 
 @dataclass
 class Function:
-    """One C function of the generated code, and the steps that call it."""
+    """One C function of the generated code, and the steps that run it."""
 
     symbol: str
     kernel: Kernel
+    called: tuple[str, ...] = ()  # names of kernel.calls
     steps: list[int] = field(default_factory=list)
     aliased: set[int] = field(default_factory=set)  # parameters that share memory in some call
 
@@ -38,7 +41,8 @@ class Function:
 
     @property
     def body(self) -> str:
-        return textwrap.indent(textwrap.dedent(self.kernel.body).strip("\n"), "    ")
+        text = _CALLED.sub(lambda match: f"{self.called[int(match[1])]}(", self.kernel.body)
+        return textwrap.indent(textwrap.dedent(text).strip("\n"), "    ")
 
     def _signature(self, tail: str) -> str:
         declared = [self._declare(i, p) for i, p in enumerate(self.kernel.parameters)]
@@ -61,41 +65,23 @@ def share_kernels(compiled: Compiled, reserved: frozenset[str]) -> tuple[list[Fu
     prefix = compiled.name
     names = Names(reserved | {f"{prefix}_{word}" for word in ("init", "run", "reset", "selftest", "model")})
     shared: dict[object, Function] = {}
-    calls: list[Function] = []
-    for index, step in enumerate(compiled.steps):
-        kernel = step.kernel
-        key = (tuple((p.name, p.dtype, p.role) for p in kernel.parameters), kernel.body, kernel.runtime)
+
+    def share(kernel: Kernel, index: int, aliased: Iterable[int]) -> Function:
+        called = tuple(share(call.kernel, index, call.aliased).symbol for call in kernel.calls)
+        key = (tuple((p.name, p.dtype, p.role) for p in kernel.parameters), kernel.body, kernel.runtime, called)
         if key not in shared:
-            shared[key] = Function(names.unique(prefix, kernel.symbol.removeprefix(f"{prefix}_")), kernel)
+            symbol = names.unique(prefix, kernel.symbol.removeprefix(f"{prefix}_"))
+            shared[key] = Function(symbol, kernel, called)
         function = shared[key]
-        function.steps.append(index)
-        function.aliased.update(_aliased_parameters(step, compiled.plan))
-        calls.append(function)
+        if index not in function.steps:
+            function.steps.append(index)
+        function.aliased.update(aliased)
+        return function
+
+    calls = [
+        share(step.kernel, index, aliased_parameters(step, compiled.plan)) for index, step in enumerate(compiled.steps)
+    ]
     return list(shared.values()), calls
-
-
-def _aliased_parameters(step: Step, plan: MemoryPlan) -> Iterator[int]:
-    """Yield the parameters of `step` that share memory with another one which is written.
-
-    Raises InternalError where the kernel does not allow that.
-    """
-    kernel = step.kernel
-    spans: dict[int, tuple[int, int]] = {}
-    for index, argument in enumerate(step.arguments):
-        if isinstance(argument, Value) and not argument.is_constant:
-            offset = plan.placements[argument.name].offset
-            spans[index] = (offset, offset + argument.bytes)
-    allowed = {frozenset(pair) for pair in kernel.in_place} | {frozenset((o, i)) for o, i, _ in kernel.overlap}
-    for written, (start, end) in spans.items():
-        if kernel.parameters[written].role is Role.INPUT:
-            continue
-        for other, (other_start, other_end) in spans.items():
-            if other == written or end <= other_start or other_end <= start:
-                continue
-            if frozenset((written, other)) not in allowed:
-                first, second = kernel.parameters[written].name, kernel.parameters[other].name
-                raise InternalError(f"the memory plan overlaps {first} and {second}", where=f"step {step.name!r}")
-            yield from (written, other)
 
 
 def call_text(step: Step, function: Function, weights: Weights, plan: MemoryPlan) -> str:

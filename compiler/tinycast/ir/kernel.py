@@ -34,7 +34,8 @@ class Kernel:
     `body` is the text between (and without) the outer braces. `runtime` names the files of runtime_c
     it includes. `in_place` lists (output, input) parameter indices that may be the same memory; `overlap`
     lists (output, input, distance): the output may start that many bytes or more below the input and reach
-    into it, because the kernel has read what it overwrites.
+    into it, because the kernel has read what it overwrites. `calls` are the kernels that the body calls:
+    `$n(` stands for the name of the n-th of them.
     """
 
     symbol: str
@@ -43,6 +44,15 @@ class Kernel:
     runtime: frozenset[str] = frozenset()
     in_place: tuple[tuple[int, int], ...] = ()
     overlap: tuple[tuple[int, int, int], ...] = ()
+    calls: tuple[InnerCall, ...] = ()
+
+
+@dataclass(frozen=True)
+class InnerCall:
+    """A kernel called by another one, and which of its parameters share memory there with one that is written."""
+
+    kernel: Kernel
+    aliased: frozenset[int] = frozenset()
 
 
 Argument = Value | int  # a Value (activation, constant or scratch) or a scalar
