@@ -51,6 +51,11 @@ NETS = (
         a = Conv<pads=[1,1,1,1]>(x, w1, b1) r = Relu(a) c = Conv<pads=[1,1,1,1], auto_pad="NOTSET">(r, w2) d = HardSigmoid(c)
         e = Mul(c, d) p = AveragePool<kernel_shape=[2,2], strides=[2,2]>(e) f = Reshape(p, n) g = Gemm(f, w3, b3) y = Softmax(g)""",
         {"w1": (24, 3, 3, 3), "b1": (24,), "w2": (16, 24, 3, 3), "n": ints(1, 256), "w3": (256, 10), "b3": (10,)}),
+    Row("generator_net", "float[1,6,3,4] x", """
+        i = Conv(x, w0) j = Relu(i) k = Conv(j, w0) l = Conv(k, w0) n1 = Conv(l, w0) m = Conv(n1, w0)
+        a = ConvTranspose<strides=[2,1], pads=[1,0,0,1]>(m, w1, b1) r = Relu(a) b = ConvTranspose<pads=[1,1,1,1]>(r, w2)
+        s = Reshape(b, n) c = ConvTranspose<strides=[3], dilations=[2]>(s, w3) y = Tanh(c)""",
+        {"w0": (6, 6, 1, 1), "w1": (6, 5, 3, 3), "b1": (5,), "w2": (5, 4, 3, 3), "n": ints(1, 4, -1), "w3": (4, 3, 4)}),
 )  # fmt: skip
 
 # Operators that have no integer form, or that the tools leave in float, between others.

@@ -14,11 +14,14 @@ from tinycast.emit import emit_c
 from tinycast.errors import ModelError, TinycastError
 from tinycast.model import inputs_of, load, sha256, simplify
 from tinycast.model.files import read_proto
+from tinycast.ops.advice import full_name
 from tinycast.pipeline import compile_model
 from tinycast.program.lower import to_integers
-from tinycast.report.operators import operator_name, operator_rows
+from tinycast.report.operators import operator_rows
 from tinycast.report.tables import inspect_tables
 from tinycast.target.load import load_target
+
+_LISTS = (onnx_ir.AttributeType.INTS, onnx_ir.AttributeType.FLOATS, onnx_ir.AttributeType.STRINGS)
 
 
 @click.command("inspect")
@@ -34,7 +37,7 @@ def command(model: Path, target: str | None, shapes: tuple[tuple[str, tuple[int,
     simplify(onnx_model)
     rows = [dataclasses.asdict(row) for row in operator_rows(onnx_model)]
     compiled: dict[str, Any] | None = None
-    unsupported: list[dict[str, str]] = []
+    unsupported: list[dict[str, Any]] = []
     try:
         if core is None:
             to_integers(onnx_model, "model")
@@ -60,9 +63,27 @@ def command(model: Path, target: str | None, shapes: tuple[tuple[str, tuple[int,
     output.show(data, *inspect_tables(data))
 
 
-def _reason(error: TinycastError, model: onnx_ir.Model) -> dict[str, str]:
-    ops = {node.name: operator_name(node) for node in model.graph}
-    return {"node": error.where, "op": ops.get(error.where, ""), "reason": error.what, "fix": error.fix}
+def _reason(error: TinycastError, model: onnx_ir.Model) -> dict[str, Any]:
+    node = next((node for node in model.graph.all_nodes() if node.name == error.where), None)
+    return {
+        "node": error.where,
+        "op": "" if node is None else full_name(node),
+        "attributes": {} if node is None else {a.name: _attribute(a) for a in node.attributes.values()},
+        "reason": error.what,
+        "fix": error.fix,
+    }
+
+
+def _attribute(attribute: onnx_ir.Attr) -> Any:
+    """An attribute's value as JSON has it; of tensors and graphs, what they are."""
+    value = attribute.value
+    if isinstance(value, onnx_ir.Graph):
+        return f"a graph of {len(value)} nodes"
+    if isinstance(value, onnx_ir.TensorProtocol):
+        return f"a tensor {value.dtype.name.lower()}{list(value.shape.numpy())}"
+    if isinstance(value, str | int | float):
+        return value
+    return list(value) if attribute.type in _LISTS else str(value)
 
 
 def _port(name: str, shape: tuple[int, ...], dtype: str) -> dict[str, Any]:

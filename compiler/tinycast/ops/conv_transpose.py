@@ -9,7 +9,7 @@ from tinycast.ops.conv import Conv2D
 from tinycast.ops.node import Node
 from tinycast.ops.shape import Reshape, Slice, Transpose
 from tinycast.ops.spatial import Frame, SpatialConv, Spread
-from tinycast.ops.window import Window
+from tinycast.ops.window import Window, as_image, from_image
 
 
 def import_conv_transpose(node: Node) -> Value:
@@ -20,16 +20,21 @@ def import_conv_transpose(node: Node) -> Value:
     begins, ends = _pads(node, x.shape[2:], kernel, strides, dilations)
     spans = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
     border = [(span - b, span - e) for span, b, e in zip(spans, begins, ends, strict=True)]
-    wide = node.build.call(Spread(tuple(strides), tuple(b for b, _ in border), tuple(e for _, e in border)), [x])
+    spread = Spread((1, 1, *strides), (0, 0, *(b for b, _ in border)), (0, 0, *(e for _, e in border)))
+    wide = node.build.call(spread, [x])
     flipped = _flipped(node, weight, group)
     constant = node.is_weight(1) and (bias is None or node.is_weight(2))
-    if rank == 2 and constant:
-        window = Window(tuple(kernel), (1, 1), tuple(dilations))  # type: ignore[arg-type]
+    if rank in (1, 2) and constant:
+        image = (1,) * (2 - rank)
+        window = Window((*image, *kernel), (1, 1), (*image, *dilations))  # type: ignore[arg-type]
+        if rank == 1:
+            flipped = node.build.call(Reshape((*flipped.shape[:2], 1, kernel[0])), [flipped])
         ohwi = node.build.call(Transpose((0, 2, 3, 1)), [flipped])
         if bias is None:
             bias = node.build.constant(np.zeros(flipped.shape[0], np.float32), "bias")
         depthwise = group == x.shape[1] == flipped.shape[0] and group > 1
-        return node.build.call(Conv2D(window, group, 0, channels_first=True, depthwise=depthwise), [wide, ohwi, bias])
+        op = Conv2D(window, group, 0, channels_first=True, depthwise=depthwise)
+        return from_image(node, node.build.call(op, [as_image(node, wide), ohwi, bias]), rank + 2)
     none = (0,) * rank
     frame = Frame(tuple(kernel), (1,) * rank, tuple(dilations), none, none)
     return node.build.call(SpatialConv(frame, group), [wide, flipped] if bias is None else [wide, flipped, bias])

@@ -7,7 +7,7 @@ own, in `conv` and `pool`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Node
-from tinycast.ops.shape import Move
+from tinycast.ops.shape import Move, perm_back
 from tinycast.ops.sums import chunked_sum
 from tinycast.tvm_bridge import expr as te
 
@@ -152,7 +152,7 @@ class SpatialPool(Op):
 
 @dataclass(frozen=True)
 class Spread(Move):
-    """`strides[a] - 1` zeros between neighbours of spatial axis a, and a border of zeros, for ConvTranspose.
+    """`strides[a] - 1` times `value` between neighbours of axis a, and a border of it, for ConvTranspose.
 
     Negative borders cut elements off.
     """
@@ -160,46 +160,53 @@ class Spread(Move):
     strides: tuple[int, ...]
     begins: tuple[int, ...]
     ends: tuple[int, ...]
+    value: int = 0
 
     @property
     def title(self) -> str:
         return "ConvTranspose"
 
-    def _spatial(self, shape: Sequence[int]) -> list[int]:
-        rows = zip(shape, self.strides, self.begins, self.ends, strict=True)
-        return [(n - 1) * s + 1 + b + e for n, s, b, e in rows]
-
     def infer(self, inputs: Sequence[Value]) -> TensorType:
-        shape = inputs[0].shape
-        return TensorType((*shape[:2], *self._spatial(shape[2:])), inputs[0].dtype)
+        rows = zip(inputs[0].shape, self.strides, self.begins, self.ends, strict=True)
+        return TensorType(tuple((n - 1) * s + 1 + b + e for n, s, b, e in rows), inputs[0].dtype)
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         x = arrays[0]
-        inner = np.zeros(
-            (*x.shape[:2], *((n - 1) * s + 1 for n, s in zip(x.shape[2:], self.strides, strict=True))), x.dtype
-        )
-        inner[(slice(None), slice(None), *(slice(None, None, s) for s in self.strides))] = x
-        for axis, (b, e) in enumerate(zip(self.begins, self.ends, strict=True), 2):
-            widths = [(0, 0)] * inner.ndim
-            widths[axis] = (max(0, b), max(0, e))
-            inner = np.pad(inner, widths)
-            inner = np.take(inner, range(max(0, -b), inner.shape[axis] - max(0, -e)), axis)
-        return inner
+        shape = ((n - 1) * s + 1 for n, s in zip(x.shape, self.strides, strict=True))
+        spread = np.full(tuple(shape), self.value, x.dtype)
+        spread[tuple(slice(None, None, s) for s in self.strides)] = x
+        borders = list(zip(self.begins, self.ends, strict=True))
+        spread = np.pad(spread, [(max(0, b), max(0, e)) for b, e in borders], constant_values=self.value)
+        kept = (slice(max(0, -b), n - max(0, -e)) for n, (b, e) in zip(spread.shape, borders, strict=True))
+        return spread[tuple(kept)]
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x = tensors[0]
 
-        def body(n: te.Expr, c: te.Expr, *at: te.Expr) -> te.Expr:
+        def body(*at: te.Expr) -> te.Expr:
             where, checks = [], []
-            for i, s, b, length in zip(at, self.strides, self.begins, x.shape[2:], strict=True):
+            for i, s, b, e, length in zip(at, self.strides, self.begins, self.ends, x.shape, strict=True):
+                if (s, b, e) == (1, 0, 0):
+                    where.append(i)
+                    continue
                 shifted = i - b
                 checks += [shifted >= 0, shifted < (int(length) - 1) * s + 1]
                 if s > 1:
                     checks.append(te.equal((shifted + (b + s) * s) % s, te.const(0, DType.INT32)))
                 where.append((shifted + (b + s) * s) // s - (b + s) if s > 1 else shifted)
-            return te.select(te.all_of(checks), x(n, c, *where), te.const(0, out.dtype))
+            return te.select(te.all_of(checks), x(*where), te.const(self.value, out.dtype)) if checks else x(*where)
 
         return te.compute(out.shape, body, name="spread")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        strides, begins, ends = (tuple(v[b] for b in perm_back(perm)) for v in (self.strides, self.begins, self.ends))
+        return Spread(strides, begins, ends, self.value)
+
+    def quantized(self, scale: float, zero_point: int, dtype: DType) -> Op:
+        return replace(self, value=zero_point)
+
+    def less(self, offset: int) -> Op:
+        return replace(self, value=self.value - offset)
 
 
 def frame_of(node: Node, kernel: Sequence[int], spatial: Sequence[int]) -> tuple[Frame, tuple[int, ...]]:

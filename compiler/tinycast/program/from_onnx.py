@@ -9,6 +9,7 @@ from tinycast.errors import ModelError
 from tinycast.ir.graph import Builder, Program
 from tinycast.ir.types import DType, Value
 from tinycast.ops import IMPORTERS
+from tinycast.ops.advice import advice, rewrite
 from tinycast.ops.node import Node
 from tinycast.ops.quantize import Dequantize
 
@@ -26,25 +27,31 @@ def import_program(model: onnx_ir.Model, name: str) -> Program:
         assert tensor.const_value is not None
         data = tensor.const_value.numpy()
         values[tensor] = Value(tensor.name or "", data.shape, _dtype(data.dtype.name, tensor.name), data=data)
-    inputs = [_input(v) for v in graph.inputs]
-    values.update(zip(graph.inputs, inputs, strict=True))
+    refused: list[ModelError] = []
+    broken: set[onnx_ir.Value] = set()
+    inputs = []
+    for v in graph.inputs:
+        try:
+            inputs.append(_input(v))
+            values[v] = inputs[-1]
+        except ModelError as error:
+            refused.append(error)
+            broken.add(v)
     program = Program(name, inputs, [])
     program.reserved.update(v.name for node in graph for v in node.outputs if v.name)
     weights: set[Value] = set()
     opset = model.opset_imports.get("", 21)
     # ONNX's shape inference counts pool windows that lie in the border only, ONNX Runtime does not.
     rounds_up = any(node.attributes.get_int("ceil_mode", 0) for node in graph)
-    refused: list[ModelError] = []
-    broken: set[onnx_ir.Value] = set()
     for node in graph:
         if any(v in broken for v in node.inputs if v is not None):
             broken.update(node.outputs)
-            if node.op_type not in IMPORTERS:
-                refused.append(_unsupported(node))
+            refused += _unsupported_in(node)
             continue
         try:
             _import_node(node, program, values, weights, opset, rounds_up)
         except ModelError as error:
+            error.fix = error.fix or rewrite(node)
             refused.append(error)
             broken.update(node.outputs)
     if refused:
@@ -56,6 +63,13 @@ def import_program(model: onnx_ir.Model, name: str) -> Program:
 
 def _kind(node: onnx_ir.Node) -> str:
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+
+
+def _unsupported_in(node: onnx_ir.Node) -> list[ModelError]:
+    """What is wrong with a node, and with those in its bodies, whatever its operands are."""
+    bodies = [a.as_graph() for a in node.attributes.values() if a.type is onnx_ir.AttributeType.GRAPH]
+    nodes = [node, *(inner for body in bodies for inner in body.all_nodes())]
+    return [_unsupported(inner) for inner in nodes if _kind(inner) not in IMPORTERS]
 
 
 def _import_node(
@@ -114,7 +128,7 @@ def _dtype(name: str, where: str | None) -> DType:
 
 
 def _unsupported(node: onnx_ir.Node) -> ModelError:
-    return ModelError(f"{_kind(node)}: operator not supported", where=node.name or "", fix="see `tinycast ops`")
+    return ModelError(f"{_kind(node)}: operator not supported", where=node.name or "", fix=advice(node))
 
 
 def _all(errors: list[ModelError]) -> ModelError:

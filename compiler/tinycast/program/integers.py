@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from tinycast.ops.dense import FullyConnected
 from tinycast.ops.elementwise import Binary, BinaryFunction, Clip
 from tinycast.ops.pool import MaxPool
 from tinycast.ops.quantize import Alias, Dequantize, Quantize, rescale_table
-from tinycast.ops.shape import Move, Reshape, Transpose
+from tinycast.ops.shape import Move, Reshape, Slice, Transpose
 from tinycast.program.tables import replace_quantize
 
 
@@ -34,7 +35,7 @@ def move_dequantize_down(program: Program) -> int:
         build = Builder(program, call.source, call.title)
         scale, zero = dequantize.arrays
         op = _on_integers(call.op, float(scale), int(zero), raw.dtype) if scale.ndim == 0 else call.op
-        moved = build.call(op, [raw])
+        moved = build.call(op, [raw, *call.inputs[1:]])
         last = Call(replace(dequantize, axis=axis), (moved,), call.output, call.source, "DequantizeLinear")
         index = program.calls.index(call)
         program.calls[index : index + 1] = [*build.calls, last]
@@ -54,9 +55,17 @@ def _moved_axis(move: Move | MaxPool, dequantize: Dequantize, raw: Value) -> int
         return 0
     if isinstance(move, Transpose):
         return move.perm.index(dequantize.axis)
-    if isinstance(move, Reshape) and dequantize.axis == 0 and move.shape[0] == raw.shape[0]:
-        return 0
+    if isinstance(move, Reshape):
+        return _reshaped_axis(raw.shape, move.shape, dequantize.axis)
+    if isinstance(move, Slice) and move.shape[dequantize.axis] == raw.shape[dequantize.axis]:
+        return dequantize.axis if move.steps[dequantize.axis] == 1 else None
     return None
+
+
+def _reshaped_axis(before: tuple[int, ...], after: tuple[int, ...], axis: int) -> int | None:
+    """Where an axis of more than one element is after a reshape that leaves it whole."""
+    place = (prod(before[:axis]), before[axis])
+    return next((i for i, size in enumerate(after) if (prod(after[:i]), size) == place), None)
 
 
 def fold_clip_into_quantize(program: Program) -> int:
@@ -97,11 +106,11 @@ def move_quantize_up(program: Program) -> int:
         if len(uses[move.output]) > 1 or move.output in program.outputs:
             continue
         build = Builder(program, call.source, call.title)
-        quantized = build.call(call.op, move.inputs)
+        quantized = build.call(call.op, move.inputs[:1])
         op = _on_integers(move.op, call.op.scale, call.op.zero_point, call.op.dtype)
         index = program.calls.index(move)
         program.calls.remove(call)
-        moved = Call(op, (quantized,), call.output, move.source, move.title)
+        moved = Call(op, (quantized, *move.inputs[1:]), call.output, move.source, move.title)
         program.calls[index : index + 1] = [*build.calls, moved]
         rewrites += 1
     program.remove_dead()
@@ -167,15 +176,17 @@ def remove_aliases(program: Program) -> int:
 
 
 def fold_dequantized_constants(program: Program) -> int:
-    """Weights of operators that stayed in float become floats."""
-    folded = [c for c in program.calls if isinstance(c.op, Dequantize) and c.inputs[0].data is not None]
-    for call in folded:
-        (weight,) = call.inputs
-        assert weight.data is not None
-        data = call.op.reference([weight.data])
+    """Weights of operators that stayed in float become floats, in the order in which they are read."""
+    folded = 0
+    for call in list(program.calls):
+        constants = [v.data for v in call.inputs if v.data is not None]
+        if not isinstance(call.op, Dequantize | Move) or len(constants) < len(call.inputs):
+            continue
+        data = call.op.reference(constants)
         program.substitute(call.output, Value(call.output.name, call.output.shape, call.output.dtype, data=data))
+        folded += 1
     program.remove_dead()
-    return len(folded)
+    return folded
 
 
 def fold_add_into_bias(program: Program) -> int:

