@@ -39,7 +39,7 @@ def import_program(model: onnx_ir.Model, name: str) -> Program:
     for node in graph:
         if any(v in broken for v in node.inputs if v is not None):
             broken.update(node.outputs)
-            if node.op_type not in IMPORTERS:
+            if _kind(node) not in IMPORTERS:
                 refused.append(_unsupported(node))
             continue
         try:
@@ -66,7 +66,7 @@ def _import_node(
     opset: int,
     rounds_up: bool,
 ) -> None:
-    importer = IMPORTERS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    importer = IMPORTERS.get(_kind(node))
     if importer is None:
         raise _unsupported(node)
     build = Builder(program, node.name or node.op_type, node.op_type)
