@@ -8,15 +8,14 @@ from tinycast.ir.types import Array, Value
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.node import Node
 from tinycast.ops.scores import (
-    Terms,
     Transform,
     as_rows,
     best_label,
+    both_classes,
     label_above,
     read_labels,
     read_transform,
     transformed,
-    two_scores,
 )
 
 
@@ -54,16 +53,14 @@ def import_linear_regressor(node: Node) -> Value:
 
 def import_linear_classifier(node: Node) -> tuple[Value, ...]:
     labels, transform = read_labels(node, "classlabels_ints"), read_transform(node)
-    build, terms = node.build, Terms(node.build)
+    build = node.build
     scores = _scores(node, float_attribute(node, "intercepts").size)
     if scores.shape[1] > 1:
         return best_label(build, scores, labels), transformed(build, scores, transform)
     label = label_above(build, scores, 0.0, labels if len(labels) == 2 else (0, 1))
     if len(labels) != 2 or transform is Transform.PROBIT:
         return label, transformed(build, scores, transform)
-    if transform is Transform.LOGISTIC:
-        scores = terms.unary("Sigmoid", scores)
-    return label, two_scores(build, terms.subtract(1.0, scores), scores)
+    return label, both_classes(build, scores, transform)
 
 
 IMPORTERS = {

@@ -133,6 +133,13 @@ def label_above(build: Builder, score: Value, bound: float, labels: Sequence[int
     return labels_of(build, index, labels)
 
 
+def both_classes(build: Builder, score: Value, transform: Transform) -> Value:
+    """(N, 2) of the score (N, 1) of the second of two classes, as a probability."""
+    if transform is Transform.LOGISTIC:
+        score = Terms(build).unary("Sigmoid", score)
+    return two_scores(build, Terms(build).subtract(1.0, score), score)
+
+
 def two_scores(build: Builder, first: Value, second: Value) -> Value:
     """(N, 2) of two (N, 1)."""
     return build.call(Concat(1), [first, second])

@@ -18,6 +18,7 @@ from tinycast.ops.scores import (
     Transform,
     as_rows,
     best_label,
+    both_classes,
     read_labels,
     read_transform,
     transformed,
@@ -133,9 +134,9 @@ def import_svm_classifier(node: Node) -> tuple[Value, ...]:
         return label, transformed(build, probabilities, transform)
     if classes > 2:
         return label, transformed(build, scores, transform)
-    terms = Terms(build)
-    other = terms.unary("Neg", scores) if transform is Transform.NONE else terms.subtract(1.0, scores)
-    return label, two_scores(build, other, scores)
+    if transform is not Transform.NONE:
+        return label, both_classes(build, scores, transform)
+    return label, two_scores(build, Terms(build).unary("Neg", scores), scores)
 
 
 IMPORTERS = {

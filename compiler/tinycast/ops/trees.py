@@ -116,9 +116,10 @@ def tree_sums(build: Builder, x: Value, forest: Forest, aggregate: Aggregate, ta
 
 
 def import_regressor(node: Node) -> Value:
-    aggregate = Aggregate(node.text("aggregate_function", "SUM"))
     if node.kind == "TreeEnsemble":
         aggregate = (Aggregate.AVERAGE, Aggregate.SUM, Aggregate.MIN, Aggregate.MAX)[node.int("aggregate_function", 1)]
+    else:
+        aggregate = Aggregate(node.text("aggregate_function", "SUM"))
     targets = node.int("n_targets", 1)
     scores = tree_sums(node.build, as_rows(node, node.input(0)), _forest(node), aggregate, targets)
     transform = read_transform(node)
@@ -145,16 +146,24 @@ def import_classifier(node: Node) -> tuple[Value, ...]:
 def _binary(
     node: Node, x: Value, forest: Forest, labels: Sequence[int], transform: Transform, base: Array
 ) -> tuple[Value, ...]:
-    """Two classes of which the trees give one score: a probability where no weight is negative."""
+    """Two classes of which the trees score one: by a probability where no weight is negative.
+
+    Converters call that class 0. Where it is 1, ONNX Runtime takes class 0 for one that always has the score 0.
+    """
     build, terms = node.build, Terms(node.build)
     leaves = tuple(tuple((0, weight) for _, weight in leaf) for leaf in forest.leaves)
     score = tree_sums(build, x, Forest(forest.keys, forest.splits, leaves, forest.sizes), Aggregate.SUM, 1)
-    if base.any():
-        score = terms.add(score, float(base[-1]))
     is_share = all(weight >= 0 for leaf in leaves for _, weight in leaf)
-    label = label_above(build, score, 0.5 if is_share else 0.0, labels)
-    if transform is Transform.PROBIT:
-        node.reject("PROBIT of one score for two classes is not supported")
+    bound = 0.5 if is_share else 0.0
+    scored = {target for leaf in forest.leaves for target, _ in leaf}
+    if transform is Transform.PROBIT or (base.any() and (base.size > 1 or 1 in scored)):
+        node.reject("this combination of post transform, base values and class ids is not supported")
+    if 1 in scored:
+        scores = two_scores(build, terms.constant(np.zeros(score.shape)), score)
+        return label_above(build, score, bound, labels), transformed(build, scores, transform)
+    if base.any():
+        score = terms.add(score, float(base[0]))
+    label = label_above(build, score, bound, labels)
     if is_share:
         return label, two_scores(build, terms.subtract(1.0, score), score)
     other = terms.unary("Neg", score)
