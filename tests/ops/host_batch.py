@@ -58,6 +58,7 @@ class Row:
     outputs: str = "y"
     output_type: str = "float"
     opset: int = 21
+    version: int = 0  # of the domain ai.onnx.ml
     low: float = -2.0
     high: float = 2.0
 
@@ -108,7 +109,11 @@ def joined(models: Mapping[str, onnx_ir.Model]) -> onnx_ir.Model:
         if whole is None:
             whole = part
             continue
-        assert [o.version for o in part.opset_import] == [o.version for o in whole.opset_import], name
+        versions = {o.domain: o.version for o in whole.opset_import}
+        for o in part.opset_import:
+            assert versions.setdefault(o.domain, o.version) == o.version, name
+        del whole.opset_import[:]
+        whole.opset_import.extend(onnx.helper.make_opsetid(*entry) for entry in versions.items())
         for repeated in ("node", "initializer", "input", "output", "value_info", "quantization_annotation"):
             getattr(whole.graph, repeated).extend(getattr(part.graph, repeated))
     assert whole is not None
@@ -156,7 +161,7 @@ def run_each_on_host(
 
 def batches(rows: Sequence[Row], size: int) -> list[tuple[Row, ...]]:
     """Parts of the rows, those of one opset (as the compiler takes them) together."""
-    of_opset: dict[int, list[Row]] = {}
+    of_opset: dict[tuple[int, int], list[Row]] = {}
     for row in rows:
-        of_opset.setdefault(max(row.opset, OPSET), []).append(row)
+        of_opset.setdefault((max(row.opset, OPSET), row.version), []).append(row)
     return [tuple(same[i : i + size]) for same in of_opset.values() for i in range(0, len(same), size)]

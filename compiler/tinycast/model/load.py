@@ -15,6 +15,7 @@ from onnx_ir.passes.common import LiftConstantsToInitializersPass
 from tinycast.errors import ModelError
 from tinycast.model.convert import convert_opset
 from tinycast.model.files import read_proto
+from tinycast.model.labels import number_labels
 from tinycast.model.names import name_nodes
 from tinycast.model.shapes import fix_input_shapes, infer_shapes
 
@@ -38,6 +39,7 @@ def load(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | N
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto, convert_version=True)
     _drop_initializers_from_inputs(proto)
+    number_labels(proto)
     fix_input_shapes(proto, shapes or {})
     model: ir.Model = ir.serde.deserialize_model(convert_opset(proto))
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)

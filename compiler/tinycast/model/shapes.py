@@ -8,6 +8,7 @@ import onnx
 import onnx_ir as ir
 
 from tinycast.errors import ModelError, UsageError
+from tinycast.model.classical_shapes import infer_classical_shapes
 from tinycast.model.ports import static_shape
 from tinycast.model.run import Session
 
@@ -65,6 +66,12 @@ def infer_shapes(model: ir.Model) -> None:
 
     (onnx_ir's ShapeInferencePass keeps such contradictions to itself.)
     """
+    _infer_standard_shapes(model)
+    while infer_classical_shapes(model):  # each lets ONNX's own inference go on from there
+        _infer_standard_shapes(model)
+
+
+def _infer_standard_shapes(model: ir.Model) -> None:
     try:
         proto = ir.serde.serialize_model(model)
     except ir.serde.SerdeError as error:

@@ -12,11 +12,13 @@ from tinycast.ops import (
     einsum,
     elementwise,
     extrema,
+    features,
     fill,
     fourier,
     gather,
     grid,
     integer_products,
+    linear_models,
     logic,
     normalize,
     pad,
@@ -29,6 +31,8 @@ from tinycast.ops import (
     scatter,
     shape,
     softmax,
+    svm,
+    trees,
     unary,
     unpool,
 )
@@ -63,6 +67,10 @@ FAMILIES = (
     unpool,
     determinant,
     quantize,
+    features,
+    linear_models,
+    svm,
+    trees,
 )
 
 IMPORTERS: dict[str, Importer] = {name: make for family in FAMILIES for name, make in family.IMPORTERS.items()}

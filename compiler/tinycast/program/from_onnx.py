@@ -80,7 +80,7 @@ def _import_node(
     opset: int,
     rounds_up: bool,
 ) -> None:
-    importer = IMPORTERS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    importer = IMPORTERS.get(_kind(node))
     if importer is None:
         raise _unsupported(node)
     build = Builder(program, node.name or node.op_type, node.op_type)
