@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 from host_batch import Row, floats, ints, scalar
+from matrix_control import CONTROL
 from matrix_logic import LOGIC
 from matrix_positions import POSITIONS
 from matrix_recurrent import RECURRENT
@@ -396,5 +397,5 @@ GRAPH = (
 )  # fmt: skip
 
 ROWS: tuple[Row, ...] = (
-    *CONV, *SPATIAL, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *REARRANGE, *GRAPH, *LOGIC, *POSITIONS, *RECURRENT, *SAMPLING,
+    *CONV, *SPATIAL, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *REARRANGE, *GRAPH, *LOGIC, *POSITIONS, *RECURRENT, *SAMPLING, *CONTROL,
 )  # fmt: skip
