@@ -8,6 +8,7 @@ import onnx
 import onnx_ir as ir
 
 from tinycast.errors import ModelError, UsageError
+from tinycast.model.control_flow import share_shapes_with_loops
 from tinycast.model.ports import static_shape
 from tinycast.model.run import Session
 
@@ -63,8 +64,14 @@ def fix_input_shapes(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...
 def infer_shapes(model: ir.Model) -> None:
     """Infer element types and shapes of all values, in place. Raises ModelError where the model contradicts itself.
 
-    (onnx_ir's ShapeInferencePass keeps such contradictions to itself.)
+    (onnx_ir's ShapeInferencePass keeps such contradictions to itself.) What a Loop carries keeps its shape.
     """
+    _infer_shapes(model)
+    while share_shapes_with_loops(model):
+        _infer_shapes(model)
+
+
+def _infer_shapes(model: ir.Model) -> None:
     try:
         proto = ir.serde.serialize_model(model)
     except ir.serde.SerdeError as error:
