@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import onnx.version_converter
 
 from tinycast.errors import ModelError
+from tinycast.model.scan_batches import write_batches_as_scans
 from tinycast.model.shapes import INFERENCE_FAILURES, inference_error
 
 OPSET = 21  # the one all models are brought to: the first with INT4 in QuantizeLinear and DequantizeLinear
@@ -41,10 +43,25 @@ def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
 def _convert(proto: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     """ONNX's converter, with what it leaves out."""
     if opset < 9 and any(node.op_type == "Scan" for node in proto.graph.node):
-        raise RuntimeError("Scan had a batch axis before opset 9, which the converter does not remove")
+        # The converter would take the batch axis from the model's inputs, too.
+        write_batches_as_scans(proto.graph)
+        _scales_as_inputs(proto.graph)
+        for entry in proto.opset_import:  # of the other operators, none means something else in opset 9
+            entry.version = 9 if entry.domain in ("", "ai.onnx") else entry.version
     if opset < 7:
         _broadcast_slopes(proto)
     return onnx.version_converter.convert_version(proto, OPSET)
+
+
+def _scales_as_inputs(graph: onnx.GraphProto) -> None:
+    """Upsample's scales are an input since opset 9."""
+    for node in graph.node:
+        if node.op_type == "Upsample" and len(node.input) == 1:
+            (scales,) = (a for a in node.attribute if a.name == "scales")
+            tensor = onnx.numpy_helper.from_array(np.asarray(scales.floats, np.float32), f"{node.output[0]}_scales")
+            graph.initializer.append(tensor)
+            node.input.append(tensor.name)
+            node.attribute.remove(scales)
 
 
 def _broadcast_slopes(proto: onnx.ModelProto) -> None:
