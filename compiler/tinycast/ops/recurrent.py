@@ -91,6 +91,12 @@ class Recurrent(Routine):
     def scratch(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         return (TensorType((self.layer.gates_kept, inputs[2].shape[-1]), DType.FLOAT32),)
 
+    def in_place(self) -> tuple[tuple[int, int], ...]:
+        """The states may lie where they start from: each is read once, before it is written."""
+        first = int(self.layer.all_steps)
+        starts = [o for o in (Operand.HIDDEN, Operand.CELL) if o in self.layer.operands]
+        return tuple((first + (o is Operand.CELL), self.layer.operands.index(o)) for o in starts)
+
     def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
         return kernel_body(self.layer, [kind.shape for kind in inputs])
 
