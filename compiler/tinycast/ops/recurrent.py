@@ -101,7 +101,7 @@ class Recurrent(Routine):
         return kernel_body(self.layer, [kind.shape for kind in inputs])
 
 
-_ACTIVATIONS = {Kind.RNN: ("Tanh",), Kind.GRU: ("Sigmoid", "Tanh"), Kind.LSTM: ("Sigmoid", "Tanh", "Tanh")}
+ACTIVATIONS = {Kind.RNN: ("Tanh",), Kind.GRU: ("Sigmoid", "Tanh"), Kind.LSTM: ("Sigmoid", "Tanh", "Tanh")}
 _BACKWARD = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 
 
@@ -121,7 +121,7 @@ def import_recurrent(node: Node) -> tuple[Value | None, ...]:
     layer = Layer(
         kind,
         tuple(present),
-        read_activations(node, len(backward), _ACTIVATIONS[kind]),
+        read_activations(node, len(backward), ACTIVATIONS[kind]),
         backward,
         all_steps,
         bool(node.int("layout", 0)),

@@ -18,6 +18,7 @@ from tinycast.program import integers, io_types, layout, tables
 from tinycast.program.channel_scales import fold_channel_scales
 from tinycast.program.from_onnx import import_program
 from tinycast.program.groups import Group, expand_means, group_calls
+from tinycast.program.recurrent import write_layers_in_integers
 from tinycast.program.states import note_states, separate_states
 
 
@@ -36,6 +37,7 @@ def to_integers(
     io_types.make_activations_signed(program)
     while integers.fold_clip_into_quantize(program) + integers.move_quantize_up(program):
         pass
+    write_layers_in_integers(program)
     tables.make_tables(program)
     integers.write_in_integers(program)
     integers.remove_aliases(program)
