@@ -64,11 +64,12 @@ def compile_file(
     core = load_target(target)
     if options.calibration is None:
         model, digest = load(path, options.shapes), sha256(path)
+        simplify(model)
+        states = add_states(model, options.states, recurrent=options.stateful)
     else:
-        model = quantize_file(path, options.calibration, options.quantize, options.shapes, progress)
+        model, states = _quantize(path, options.calibration, options, progress)
         digest = hashlib.sha256(to_bytes(model)).hexdigest()
-    simplify(model)
-    states = add_states(model, options.states, recurrent=options.stateful)
+        simplify(model)
     name = c_identifier(options.name or path.stem)
     cores = [core, load_target(core.fallback)] if core.fallback else [core]
     io = {"float_io": options.float_io, "channels_last_io": options.channels_last_io}
@@ -89,11 +90,25 @@ def quantize_file(
     options: QuantizeOptions,
     shapes: Mapping[str, tuple[int, ...]],
     progress: Progress | None = None,
+    *,
+    states: Mapping[str, str] | None = None,
+    stateful: bool = False,
 ) -> onnx_ir.Model:
-    """The ONNX model in QDQ form; `calibration` is an .npz of samples. Raises UsageError and ModelError."""
-    model = load(path, shapes)
+    """The ONNX model in QDQ form; `calibration` is an .npz of samples. Raises UsageError and ModelError.
+
+    With states (see CompileOptions) the samples are one stream, and the states are inputs and outputs of the result.
+    """
+    choice = CompileOptions(shapes=shapes, quantize=options, stateful=stateful, states=states or {})
+    return _quantize(path, calibration, choice, progress)[0]
+
+
+def _quantize(
+    path: Path, calibration: Path, options: CompileOptions, progress: Progress | None
+) -> tuple[onnx_ir.Model, tuple[State, ...]]:
+    model = load(path, options.shapes)
     simplify(model)
-    return quantize(model, load_samples(calibration, model), options, progress)
+    states = add_states(model, options.states, recurrent=options.stateful)
+    return quantize(model, load_samples(calibration, model, states), options.quantize, progress), states
 
 
 def compile_model(
