@@ -53,8 +53,9 @@ def command(
 ) -> None:
     """Quantize the float MODEL to 8 bits: weights per output channel, activations by what they are on the samples.
 
-    The result is a standard ONNX model (QuantizeLinear and DequantizeLinear) that ONNX Runtime runs too. With --stateful
-    or --state the samples are one stream, and the states stay inputs and outputs of the result: compile it with the same.
+    The result is a standard ONNX model (QuantizeLinear and DequantizeLinear) that ONNX Runtime runs too. With
+    --stateful or --state the samples are one stream, and the states inputs and outputs of the result: compile it with
+    the same option.
     """
     check_output_file(destination, force=force)
     options = QuantizeOptions(calibration=Calibration(method))
