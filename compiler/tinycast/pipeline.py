@@ -7,7 +7,7 @@ model.onnx -> load -> simplify -> [quantize] -> typed operators -> integers -> N
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +21,13 @@ from tinycast.ir.kernel import Compiled
 from tinycast.memory import plan_memory
 from tinycast.model import load, load_samples, sha256, simplify
 from tinycast.model.files import to_bytes
+from tinycast.model.state import State, add_states
 from tinycast.package import package
 from tinycast.program.lower import to_integers
 from tinycast.program.ports import channels_last_edges, golden_run, ports
+from tinycast.program.states import api_values, state_ports
 from tinycast.program.steps import to_steps
+from tinycast.schedule.states import keep_states
 from tinycast.target.load import load_target
 from tinycast.target.types import Platform, Target
 from tinycast.toolchain.wasm import build_wasm
@@ -45,6 +48,8 @@ class CompileOptions:
     flash_bytes: int | None = None
     calibration: Path | None = None  # samples to quantize the model with first
     quantize: QuantizeOptions = field(default_factory=QuantizeOptions)
+    stateful: bool = False  # recurrent layers keep their state from one run to the next
+    states: Mapping[str, str] = field(default_factory=dict)  # input that takes the output of the run before
 
 
 def compile_file(
@@ -59,16 +64,16 @@ def compile_file(
     core = load_target(target)
     if options.calibration is None:
         model, digest = load(path, options.shapes), sha256(path)
+        simplify(model)
+        states = add_states(model, options.states, recurrent=options.stateful)
     else:
-        model = quantize_file(path, options.calibration, options.quantize, options.shapes, progress)
+        model, states = _quantize(path, options.calibration, options, progress)
         digest = hashlib.sha256(to_bytes(model)).hexdigest()
-    simplify(model)
+        simplify(model)
     name = c_identifier(options.name or path.stem)
     cores = [core, load_target(core.fallback)] if core.fallback else [core]
-    compiled = [
-        compile_model(model, c, name, digest, float_io=options.float_io, channels_last_io=options.channels_last_io)
-        for c in cores
-    ]
+    io = {"float_io": options.float_io, "channels_last_io": options.channels_last_io}
+    compiled = [compile_model(model, c, name, digest, states=states, **io) for c in cores]
     if options.ram_bytes is not None:
         check_ram(compiled[0], options.ram_bytes)
     if options.flash_bytes is not None:
@@ -85,11 +90,25 @@ def quantize_file(
     options: QuantizeOptions,
     shapes: Mapping[str, tuple[int, ...]],
     progress: Progress | None = None,
+    *,
+    states: Mapping[str, str] | None = None,
+    stateful: bool = False,
 ) -> onnx_ir.Model:
-    """The ONNX model in QDQ form; `calibration` is an .npz of samples. Raises UsageError and ModelError."""
-    model = load(path, shapes)
+    """The ONNX model in QDQ form; `calibration` is an .npz of samples. Raises UsageError and ModelError.
+
+    With states (see CompileOptions) the samples are one stream, and the states are inputs and outputs of the result.
+    """
+    choice = CompileOptions(shapes=shapes, quantize=options, stateful=stateful, states=states or {})
+    return _quantize(path, calibration, choice, progress)[0]
+
+
+def _quantize(
+    path: Path, calibration: Path, options: CompileOptions, progress: Progress | None
+) -> tuple[onnx_ir.Model, tuple[State, ...]]:
+    model = load(path, options.shapes)
     simplify(model)
-    return quantize(model, load_samples(calibration, model), options, progress)
+    states = add_states(model, options.states, recurrent=options.stateful)
+    return quantize(model, load_samples(calibration, model, states), options.quantize, progress), states
 
 
 def compile_model(
@@ -100,24 +119,29 @@ def compile_model(
     *,
     float_io: bool = False,
     channels_last_io: bool = False,
+    states: Sequence[State] = (),
 ) -> Compiled:
     """Compile a simplified model: kernels, their order, and every buffer's place."""
-    program = to_integers(model, name, keep_float_io=float_io)
+    program = to_integers(model, name, keep_float_io=float_io, states=states)
     if channels_last_io:
         channels_last_edges(program)
     golden = golden_run(program)
     steps = to_steps(program, target)
-    plan = plan_memory(steps, program.inputs, program.outputs, align=target.buffer_align)
+    inputs, outputs = api_values(program)
+    kept = [(program.inputs[s.input], program.outputs[s.output]) for s in program.states]
+    steps = keep_states(steps, kept, outputs)
+    plan = plan_memory(steps, program.inputs, [*outputs, *(v for v, _ in kept)], align=target.buffer_align)
     return Compiled(
         name,
         target,
-        ports(program.inputs, model.graph.inputs),
-        ports(program.outputs, model.graph.outputs),
+        tuple(p for p in ports(program.inputs, model.graph.inputs) if p.value in inputs),
+        tuple(p for p in ports(program.outputs, model.graph.outputs) if p.value in outputs),
         tuple(steps[i] for i in plan.order),
         plan,
         model_sha256,
         golden,
         tuple(program.notes),
+        state_ports(program, model),
     )
 
 

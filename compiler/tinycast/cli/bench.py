@@ -12,6 +12,7 @@ from tinycast.cli.common import (
     model_argument,
     output_options,
     shape_option,
+    state_options,
     target_option,
 )
 from tinycast.execute.inputs import random_inputs
@@ -27,6 +28,7 @@ from tinycast.target.load import load_target
 @click.option("--on", "driver_name", help="What runs it, where there is a choice: see `tinycast targets`.")
 @float_io_option
 @shape_option
+@state_options
 @output_options
 def command(
     model: Path,
@@ -34,6 +36,8 @@ def command(
     driver_name: str | None,
     io: str,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    stateful: bool,
+    states: tuple[tuple[str, str], ...],
     output: Output,
 ) -> None:
     """Compile MODEL for a target, run one inference, and show what it takes, by layer.
@@ -45,7 +49,8 @@ def command(
     driver = driver_for(load_target(target), driver_name)
     with output.progress() as tell:
         tell(f"compiling for {target}", 0, 3)
-        artifact = compile_file(model, target, CompileOptions(float_io=io == "float", shapes=dict(shapes)))
+        options = CompileOptions(float_io=io == "float", shapes=dict(shapes), stateful=stateful, states=dict(states))
+        artifact = compile_file(model, target, options)
         manifest, inputs = artifact.manifest, random_inputs(artifact.manifest, 1)
         tell(f"running on {driver.name}", 1, 3)
         measured = driver.run(artifact.files, manifest, inputs)

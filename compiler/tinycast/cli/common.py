@@ -15,7 +15,7 @@ import click
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tinycast.cli.parameters import parse_shape
+from tinycast.cli.parameters import parse_shape, parse_state
 from tinycast.errors import TinycastError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -101,6 +101,21 @@ def shape_option(function: Function) -> Function:
         metavar="NAME=SIZES",
         multiple=True,
         help="Shape of an input with open dimensions, like image=1,3,96,96. May be repeated.",
+    )(function)
+
+
+def state_options(function: Function) -> Function:
+    """Add --stateful and --state; the function gets `stateful` and `states`, pairs of names."""
+    function = click.option(
+        "--state",
+        "states",
+        type=parse_state,
+        metavar="INPUT=OUTPUT",
+        multiple=True,
+        help="INPUT takes what OUTPUT was in the run before, zeros at first; neither is shown. May be repeated.",
+    )(function)
+    return click.option(
+        "--stateful", is_flag=True, help="Recurrent layers keep their state from one run to the next, until reset."
     )(function)
 
 

@@ -14,6 +14,7 @@ from tinycast.cli.common import (
     model_argument,
     output_options,
     shape_option,
+    state_options,
     target_option,
 )
 from tinycast.cli.parameters import parse_size
@@ -38,6 +39,7 @@ from tinycast.target.load import load_target
 @float_io_option
 @click.option("--io-layout", type=click.Choice(["onnx", "nhwc"]), default="onnx", help="Order of images at the API.")
 @shape_option
+@state_options
 @click.option("--ram", type=parse_size, metavar="SIZE", help="RAM there is: 64K or 64KiB is 65536 bytes, 64KB 64000.")
 @click.option("--flash", type=parse_size, metavar="SIZE", help="Flash there is, in the same units.")
 @force_option
@@ -54,6 +56,8 @@ def command(
     io: str,
     io_layout: str,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    stateful: bool,
+    states: tuple[tuple[str, str], ...],
     ram: int | None,
     flash: int | None,
     force: bool,
@@ -77,6 +81,8 @@ def command(
         float_io=io == "float",
         channels_last_io=io_layout == "nhwc",
         shapes=dict(shapes),
+        stateful=stateful,
+        states=dict(states),
         ram_bytes=ram,
         flash_bytes=flash,
         calibration=calibration,

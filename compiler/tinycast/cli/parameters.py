@@ -26,6 +26,14 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(int(part) for part in parts)
 
 
+def parse_state(text: str) -> tuple[str, str]:
+    """An input and the output that it takes from the run before: `h0=hn`."""
+    source, _, result = text.partition("=")
+    if not source or not result:
+        raise click.BadParameter(f"{text!r} is no state: write INPUT=OUTPUT")
+    return source, result
+
+
 def parse_names(text: str) -> tuple[str, ...]:
     """Names with commas between them; each is kept once."""
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from tinycast.cli.common import PATH, Output, force_option, model_argument, output_options, shape_option
+from tinycast.cli.common import (
+    PATH,
+    Output,
+    force_option,
+    model_argument,
+    output_options,
+    shape_option,
+    state_options,
+)
 from tinycast.cli.files import check_output_file
 from tinycast.compress.quantize import Calibration, QuantizeOptions
 from tinycast.model import save
@@ -28,6 +36,7 @@ METHODS = [method.value for method in Calibration]
     help="How the range of an activation is chosen.",
 )
 @shape_option
+@state_options
 @force_option
 @output_options
 def command(
@@ -37,18 +46,28 @@ def command(
     scheme: str,
     method: str,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    stateful: bool,
+    states: tuple[tuple[str, str], ...],
     force: bool,
     output: Output,
 ) -> None:
     """Quantize the float MODEL to 8 bits: weights per output channel, activations by what they are on the samples.
 
-    The result is a standard ONNX model (QuantizeLinear and DequantizeLinear) that ONNX Runtime runs too.
+    The result is a standard ONNX model (QuantizeLinear and DequantizeLinear) that ONNX Runtime runs too. With
+    --stateful or --state the samples are one stream, and the states inputs and outputs of the result: compile it with
+    the same option.
     """
     check_output_file(destination, force=force)
     options = QuantizeOptions(calibration=Calibration(method))
     with output.progress() as tell:
         quantized = quantize_file(
-            model, calibration, options, dict(shapes), lambda done, total: tell("quantizing", done, total)
+            model,
+            calibration,
+            options,
+            dict(shapes),
+            lambda done, total: tell("quantizing", done, total),
+            states=dict(states),
+            stateful=stateful,
         )
     save(quantized, destination)
     before, after = model.stat().st_size, destination.stat().st_size

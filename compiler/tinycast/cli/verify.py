@@ -11,12 +11,13 @@ import numpy as np
 import onnx_ir
 
 from tinycast.artifact import Artifact
-from tinycast.cli.common import PATH, Output, float_io_option, output_options, shape_option
+from tinycast.cli.common import PATH, Output, float_io_option, output_options, shape_option, state_options
 from tinycast.cli.parameters import parse_names
 from tinycast.errors import UsageError, VerificationError
 from tinycast.execute.inputs import load_inputs, random_inputs, to_port, to_real
 from tinycast.execute.select import driver_for
-from tinycast.model import Session, inputs_of, load, sha256
+from tinycast.model import Session, inputs_of, load, sha256, simplify
+from tinycast.model.state import State, add_states
 from tinycast.package import read_artifact
 from tinycast.pipeline import CompileOptions, compile_file
 from tinycast.report.compare import closeness, difference
@@ -41,6 +42,7 @@ _RANDOM_SAMPLES = 8
 )
 @float_io_option
 @shape_option
+@state_options
 @output_options
 def command(
     subject: Path,
@@ -49,16 +51,19 @@ def command(
     targets: tuple[str, ...] | None,
     io: str,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    stateful: bool,
+    states: tuple[tuple[str, str], ...],
     output: Output,
 ) -> None:
     """Run a compiled model on several targets: all have to give the same bytes, close to ONNX Runtime's.
 
     Of a DIR its own files are run, and its model is compiled for the other targets: the .onnx file beside DIR or in
     the working folder that the report names by its hash, or --model. Floats may differ by 1e-5 of the largest between
-    targets and by 1e-4 from ONNX Runtime; a quantized model by one step, or by 20 dB signal to noise.
+    targets and by 1e-4 from ONNX Runtime; a quantized model by one step, or by 20 dB signal to noise. Of a model with
+    state the samples are one stream.
     """
     artifacts: dict[str, Artifact] = {}
-    options = CompileOptions(float_io=io == "float", shapes=dict(shapes))
+    options = CompileOptions(float_io=io == "float", shapes=dict(shapes), stateful=stateful, states=dict(states))
     path = subject
     if subject.is_dir():
         artifact = read_artifact(subject)
@@ -73,7 +78,14 @@ def command(
     model = load(path, dict(shapes))
     if subject.is_dir():
         manifest = artifact.manifest
-        options = CompileOptions(name=manifest["name"], float_io=_has_float_io(manifest, model), shapes=dict(shapes))
+        known = {value.name for value in model.graph.inputs}
+        options = CompileOptions(
+            name=manifest["name"],
+            float_io=_has_float_io(manifest, model),
+            shapes=dict(shapes),
+            stateful=any(state["input"] not in known for state in manifest["states"]),
+            states={state["input"]: state["output"] for state in manifest["states"] if state["input"] in known},
+        )
     results: dict[str, Arrays] = {}
     inputs: Arrays = {}
     with output.progress() as tell:
@@ -87,7 +99,7 @@ def command(
             tell(f"running on {target} in {drivers[target].name}", 2 * index + 1, 2 * len(targets) + 1)
             results[target] = drivers[target].run(artifacts[target].files, manifest, inputs).outputs
         tell("running in ONNX Runtime", 2 * len(targets), 2 * len(targets) + 1)
-        reference = _reference(model, artifacts[targets[0]].manifest, inputs)
+        reference = _reference(model, artifacts[targets[0]].manifest, inputs, options)
     first = results[targets[0]]
     data: dict[str, Any] = {
         "model": str(path),
@@ -151,21 +163,28 @@ def _model_of(manifest: Mapping[str, Any], folder: Path, given: Path | None) -> 
 
 def _has_float_io(manifest: Mapping[str, Any], model: onnx_ir.Model) -> bool:
     """Whether the inputs and outputs kept the model's own types."""
-    own = [value.dtype.numpy() for value in (*model.graph.inputs, *model.graph.outputs) if value.dtype is not None]
-    return own == [np.dtype(port["dtype"]) for port in (*manifest["inputs"], *manifest["outputs"])]
+    values = {value.name: value.dtype for value in (*model.graph.inputs, *model.graph.outputs)}
+    ports = (*manifest["inputs"], *manifest["outputs"])
+    return all(
+        np.dtype(port["dtype"]) == (dtype and dtype.numpy()) for port in ports for dtype in [values[port["name"]]]
+    )
 
 
 def _is_float(model: onnx_ir.Model) -> bool:
     return not any("QuantizeLinear" in node.op_type or "Integer" in node.op_type for node in model.graph)
 
 
-def _reference(model: onnx_ir.Model, manifest: Mapping[str, Any], inputs: Arrays) -> Arrays:
+def _reference(model: onnx_ir.Model, manifest: Mapping[str, Any], inputs: Arrays, options: CompileOptions) -> Arrays:
     """What ONNX Runtime makes of the inputs, as the compiled model's types show it, samples on axis 0."""
+    kept: tuple[State, ...] = ()
+    if options.stateful or options.states:
+        simplify(model)
+        kept = add_states(model, options.states, recurrent=options.stateful)
     ports = {port["name"]: port for port in manifest["inputs"]}
     own = {info.name: info.dtype for info in inputs_of(model)}
     fed = {
         name: to_real(array, ports[name]) if own[name].kind == "f" else array.astype(own[name])
         for name, array in inputs.items()
     }
-    outputs = Session(model).run_samples(fed)
+    outputs = Session(model).run_samples(fed, kept)
     return {port["name"]: to_port(outputs[port["name"]], port) for port in manifest["outputs"]}

@@ -13,7 +13,7 @@ from tinycast.emit.kernels import Function, call_text, share_kernels, uses_memor
 from tinycast.emit.literals import float_literal, table_rows
 from tinycast.emit.manifest import build_manifest, seal
 from tinycast.emit.names import c_identifier, comment_text
-from tinycast.emit.ports import PortView, port_views
+from tinycast.emit.ports import PortView, port_views, state_views
 from tinycast.emit.render import render
 from tinycast.emit.runtime import runtime_files
 from tinycast.emit.weights import Weights
@@ -62,7 +62,8 @@ def emit_c(compiled: Compiled) -> Artifact:
     _check_alignment(compiled)
     names = frozenset[str]().union(*(f.kernel.runtime for f in functions))
     runtime = runtime_files((n for n in names if n.startswith("tc_")), compiled.target.runtime)
-    manifest = build_manifest(compiled, inputs, outputs, calls, weights.bytes)
+    states = state_views(compiled, weights.symbol)
+    manifest = build_manifest(compiled, inputs, outputs, states, calls, weights.bytes)
     context: dict[str, Any] = {
         "name": compiled.name,
         "NAME": compiled.name.upper(),
@@ -70,12 +71,14 @@ def emit_c(compiled: Compiled) -> Artifact:
         "manifest": manifest,
         "inputs": inputs,
         "outputs": outputs,
+        "states": states,
         "uses_bool": any(view.dtype is DType.BOOL for view in inputs + outputs),
         "layers": _layers(compiled, calls, weights),
         "functions": functions,
         "summaries": [_summary(compiled, function) for function in functions],
         "weights": weights.arrays,
         "golden": compiled.golden is not None,
+        "golden_runs": compiled.golden.runs if compiled.golden is not None else 0,
         "runtime_headers": sorted(n for n in names if n.startswith("tc_")),
         "system_headers": sorted(n for n in names if not n.startswith("tc_")),
         "uses_memory_functions": uses_memory_functions(functions),

@@ -9,14 +9,19 @@ from typing import Any
 import tinycast
 from tinycast.artifact import Artifact
 from tinycast.emit.kernels import Function
-from tinycast.emit.ports import PortView
+from tinycast.emit.ports import PortView, StateView
 from tinycast.ir.kernel import Compiled
 
 MANIFEST_VERSION = 1
 
 
 def build_manifest(
-    compiled: Compiled, inputs: list[PortView], outputs: list[PortView], calls: list[Function], weights_bytes: int
+    compiled: Compiled,
+    inputs: list[PortView],
+    outputs: list[PortView],
+    states: list[StateView],
+    calls: list[Function],
+    weights_bytes: int,
 ) -> dict[str, Any]:
     """Return the manifest; `calls` are the functions of `compiled.steps`, in their order."""
     plan = compiled.plan
@@ -28,6 +33,7 @@ def build_manifest(
         "model_sha256": compiled.model_sha256,
         "inputs": [port.manifest() for port in inputs],
         "outputs": [port.manifest() for port in outputs],
+        "states": [state.manifest() for state in states],
         "arena_bytes": plan.arena_bytes,
         "arena_align": compiled.target.arena_align,
         "lower_bound_bytes": plan.lower_bound_bytes,

@@ -9,7 +9,7 @@ from typing import Any
 from tinycast.emit.literals import float_literal
 from tinycast.emit.names import Names
 from tinycast.errors import InternalError
-from tinycast.ir.kernel import Compiled, Port
+from tinycast.ir.kernel import Compiled, Port, StatePort
 from tinycast.ir.types import DType, Value
 
 
@@ -81,6 +81,42 @@ def port_views(compiled: Compiled, kind: str, weight_symbol: Callable[[Value], s
         alias = "" if alias == functions[index] else alias
         views.append(PortView(kind, index, port, functions[index], alias, pointer, offset))
     return views
+
+
+@dataclass(frozen=True)
+class StateView:
+    """One state as the templates print it."""
+
+    state: StatePort
+    arena_offset: int
+    symbol: str  # the constant array of its initial value, where `fill` is None
+
+    def manifest(self) -> dict[str, Any]:
+        """This state's entry in the manifest."""
+        port = self.state.port
+        quant = port.quant
+        return {
+            "input": port.name,
+            "output": self.state.output,
+            "shape": list(port.shape),
+            "dtype": port.dtype.value,
+            "scale": None if quant is None else quant.scale[0],
+            "zero_point": None if quant is None else quant.zero_point[0],
+            "bytes": port.value.bytes,
+            "arena_offset": self.arena_offset,
+        }
+
+
+def state_views(compiled: Compiled, weight_symbol: Callable[[Value], str]) -> list[StateView]:
+    """Return the views of all states."""
+    return [
+        StateView(
+            state,
+            compiled.plan.placements[state.port.value.name].offset,
+            weight_symbol(state.initial) if state.fill is None else "",
+        )
+        for state in compiled.states
+    ]
 
 
 def _check(port: Port) -> None:

@@ -22,6 +22,7 @@ _EMBEDDED = (
     "model_sha256",
     "inputs",
     "outputs",
+    "states",
     "arena_bytes",
     "weights_bytes",
     "macs",

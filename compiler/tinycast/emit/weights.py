@@ -44,6 +44,9 @@ class Weights:
                 self._add(value)
         for port in compiled.outputs:
             self._add(port.value)
+        for state in compiled.states:
+            if state.fill is None:
+                self._add(state.initial)
 
     @property
     def bytes(self) -> int:

@@ -116,6 +116,10 @@ class Routine(Op):
     def reference_all(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """All outputs, in NumPy."""
 
+    def in_place(self) -> tuple[tuple[int, int], ...]:
+        """The (output, input) numbers that may be the same memory."""
+        return ()
+
     @abstractmethod
     def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
         """The C statements of the kernel: its parameters are input_0, …, output_0, …, scratch_0, …"""
@@ -214,6 +218,15 @@ class Call:
         return (self.output, *self.more)
 
 
+@dataclass(frozen=True)
+class ProgramState:
+    """Input number `input` is what the run before gave as output number `output`, `initial` in the first run."""
+
+    input: int
+    output: int
+    initial: Array
+
+
 @dataclass(eq=False)
 class Program:
     """Calls in an order in which they can run."""
@@ -224,6 +237,7 @@ class Program:
     calls: list[Call] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     reserved: set[str] = field(default_factory=set)  # names given out, or used by the ONNX model
+    states: list[ProgramState] = field(default_factory=list)
 
     def producers(self) -> dict[Value, Call]:
         return {value: call for call in self.calls for value in call.outputs}

@@ -87,6 +87,22 @@ class Port:
 
 
 @dataclass(frozen=True)
+class StatePort:
+    """What the model keeps from one run to the next: it starts as `initial`, a constant."""
+
+    port: Port  # its place, under the name of the ONNX input
+    output: str  # the ONNX output
+    initial: Value
+
+    @property
+    def fill(self) -> int | None:
+        """The byte that all of `initial` consists of, if there is one."""
+        assert self.initial.data is not None
+        content = set(self.initial.data.tobytes())
+        return content.pop() if len(content) == 1 else None
+
+
+@dataclass(frozen=True)
 class Placement:
     """A buffer's place in the arena. Live over the steps first_step..last_step, both included."""
 
@@ -113,11 +129,15 @@ class MemoryPlan:
 
 @dataclass(frozen=True)
 class Golden:
-    """One input set and the outputs it must give (bit-exact for integers), for the self-test."""
+    """One input set and the outputs it must give (bit-exact for integers), for the self-test.
+
+    A model with state is run `runs` times on it, from its initial state; the outputs are those of the last run.
+    """
 
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
     exact: bool
+    runs: int = 1
 
 
 @dataclass(frozen=True)
@@ -133,3 +153,4 @@ class Compiled:
     model_sha256: str
     golden: Golden | None = None
     notes: tuple[str, ...] = ()  # for the report: what runs in float, what was transposed …
+    states: tuple[StatePort, ...] = ()

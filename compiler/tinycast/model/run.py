@@ -14,6 +14,7 @@ import onnxruntime
 
 from tinycast.errors import ModelError, UsageError
 from tinycast.model.files import read_proto
+from tinycast.model.state import State
 
 Array = npt.NDArray[Any]
 
@@ -56,17 +57,21 @@ class Session:
             raise ModelError("ONNX Runtime cannot run the model", where=_first_line(error)) from error
         return dict(zip(self.outputs, results, strict=True))
 
-    def run_samples(self, samples: Mapping[str, Array]) -> dict[str, Array]:
+    def run_samples(self, samples: Mapping[str, Array], states: Sequence[State] = ()) -> dict[str, Array]:
         """Run every sample in turn. Samples lie on axis 0: in place of a batch of 1, in front of the shape else.
 
-        The outputs come in the same convention.
+        The outputs come in the same convention. With `states` the samples are one stream: each of these inputs is
+        what the sample before gave as its output.
         """
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         count = len(next(iter(samples.values())))
-        results = [
-            self.run({name: take_sample(array, i, len(shapes[name])) for name, array in samples.items()})
-            for i in range(count)
-        ]
+        carried = {state.input: state.initial for state in states}
+        results = []
+        for i in range(count):
+            sample = {name: take_sample(array, i, len(shapes[name])) for name, array in samples.items()}
+            result = self.run({**sample, **carried})
+            carried = {state.input: result[state.output] for state in states}
+            results.append(result)
         return {name: stack_samples([result[name] for result in results]) for name in self.outputs}
 
 

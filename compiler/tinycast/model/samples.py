@@ -15,19 +15,29 @@ import onnx_ir as ir
 
 from tinycast.errors import UsageError
 from tinycast.model.ports import TensorInfo, inputs_of
-from tinycast.model.run import take_sample
+from tinycast.model.run import Session, take_sample
+from tinycast.model.state import State
 
 Array = npt.NDArray[Any]
 
 
-def load_samples(path: str | os.PathLike[str], model: ir.Model) -> dict[str, Array]:
+def load_samples(path: str | os.PathLike[str], model: ir.Model, states: Sequence[State] = ()) -> dict[str, Array]:
     """Read the model's inputs from an .npz file, in the model's element types.
 
     Each array is named as the model names the input. Its samples lie on axis 0, in place of a batch dimension
     of 1 where the input has one, in front of the input's shape where it has none. Arrays that the model does
-    not name are left aside. Raises UsageError for a file or an array that does not fit.
+    not name are left aside. With `states` the samples are one stream, and these inputs what the model itself gives.
+    Raises UsageError for a file or an array that does not fit.
     """
-    return fit_samples(read_arrays(path), inputs_of(model), path)
+    carried = {state.input for state in states}
+    samples = fit_samples(read_arrays(path), [info for info in inputs_of(model) if info.name not in carried], path)
+    if states:
+        outputs = Session(model).run_samples(samples, states)
+        for state in states:
+            results = outputs[state.output]
+            first = state.initial if results.ndim == state.initial.ndim else state.initial[np.newaxis]
+            samples[state.input] = np.concatenate([first, results[:-1]])
+    return samples
 
 
 def fit_samples(

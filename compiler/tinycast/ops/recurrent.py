@@ -91,11 +91,17 @@ class Recurrent(Routine):
     def scratch(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         return (TensorType((self.layer.gates_kept, inputs[2].shape[-1]), DType.FLOAT32),)
 
+    def in_place(self) -> tuple[tuple[int, int], ...]:
+        """The states may lie where they start from: each is read once, before it is written."""
+        first = int(self.layer.all_steps)
+        starts = [o for o in (Operand.HIDDEN, Operand.CELL) if o in self.layer.operands]
+        return tuple((first + (o is Operand.CELL), self.layer.operands.index(o)) for o in starts)
+
     def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
         return kernel_body(self.layer, [kind.shape for kind in inputs])
 
 
-_ACTIVATIONS = {Kind.RNN: ("Tanh",), Kind.GRU: ("Sigmoid", "Tanh"), Kind.LSTM: ("Sigmoid", "Tanh", "Tanh")}
+ACTIVATIONS = {Kind.RNN: ("Tanh",), Kind.GRU: ("Sigmoid", "Tanh"), Kind.LSTM: ("Sigmoid", "Tanh", "Tanh")}
 _BACKWARD = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 
 
@@ -115,7 +121,7 @@ def import_recurrent(node: Node) -> tuple[Value | None, ...]:
     layer = Layer(
         kind,
         tuple(present),
-        read_activations(node, len(backward), _ACTIVATIONS[kind]),
+        read_activations(node, len(backward), ACTIVATIONS[kind]),
         backward,
         all_steps,
         bool(node.int("layout", 0)),

@@ -87,11 +87,11 @@ class _Writer:
         count = len(self._layer.backward)
         alike = [list(group) for _, group in groupby(range(count), lambda d: self._layer.activations[d])]
         return "".join(
-            _loop(f"int32_t d = {group[0]}; d < {group[-1] + 1}; ++d", self._direction(group)) for group in alike
+            loop(f"int32_t d = {group[0]}; d < {group[-1] + 1}; ++d", self._direction(group)) for group in alike
         )
 
     def _direction(self, group: Sequence[int]) -> str:
-        return _loop(f"int32_t n = 0; n < {self._batch}; ++n", self._sequence(group))
+        return loop(f"int32_t n = 0; n < {self._batch}; ++n", self._sequence(group))
 
     def _sequence(self, group: Sequence[int]) -> str:
         layer, hidden, steps = self._layer, self._hidden, self._steps
@@ -123,10 +123,10 @@ class _Writer:
                 start = f"length > 0 ? {start} : 0.0f"
             starts.append(f"{operand.name.lower()}[j] = {start};")
         text = "\n".join(lines) + "\n" + self._units("\n".join(starts))
-        text += _loop(f"int32_t k = 0; k < {length}; ++k", self._step(group, length))
+        text += loop(f"int32_t k = 0; k < {length}; ++k", self._step(group, length))
         if layer.all_steps and Operand.LENGTHS in self._given:
             zero = self._y("t") + self._units("y[j] = 0.0f;")
-            text += _loop(f"int32_t t = length; t < {steps}; ++t", zero)
+            text += loop(f"int32_t t = length; t < {steps}; ++t", zero)
         return text
 
     def _y(self, step: str) -> str:
@@ -150,7 +150,7 @@ class _Writer:
         return text + (self._units("y[j] = hidden[j];") if layer.all_steps else "")
 
     def _units(self, body: str) -> str:
-        return _loop(f"int32_t j = 0; j < {self._hidden}; ++j", body)
+        return loop(f"int32_t j = 0; j < {self._hidden}; ++j", body)
 
     def _sum(self, first_row: int, *, of_state: bool, state: str = "hidden") -> str:
         """Row `first_row + j` of W times x, or of R times the state, with its bias."""
@@ -162,7 +162,7 @@ class _Writer:
     def _gates(self, rows: int, activate: str = "") -> str:
         """Both sums of the first `rows` rows; `activate` is what becomes of the variable `gate`."""
         sums = f"float gate = {self._sum(0, of_state=False)};\ngate += {self._sum(0, of_state=True)};\n"
-        return _loop(f"int32_t j = 0; j < {rows}; ++j", f"{sums}{activate}\ngates[j] = gate;")
+        return loop(f"int32_t j = 0; j < {rows}; ++j", f"{sums}{activate}\ngates[j] = gate;")
 
     def _rnn(self, activations: Sequence[Activation]) -> str:
         text = self._gates(self._hidden, activations[0].statements("gate"))
@@ -205,5 +205,6 @@ def _after(first: int) -> str:
     return f"{first} + j" if first else "j"
 
 
-def _loop(head: str, body: str) -> str:
+def loop(head: str, body: str) -> str:
+    """A C loop around statements."""
     return f"for ({head}) {{\n{indent(body.strip(), '    ')}\n}}\n"

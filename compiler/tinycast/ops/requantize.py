@@ -17,7 +17,7 @@ from tinycast.tvm_bridge import expr as te
 class Requantize(Op):
     """y = clamp((hi32((accumulator << pre_shift) * multiplier) + addend) >> shift, low, high), int8.
 
-    Inputs: accumulator (int32), multiplier, addend and shift (int32 constants that broadcast to it).
+    Inputs: accumulator (int32 or narrower), multiplier, addend and shift (int32 constants that broadcast to it).
     """
 
     pattern = Pattern.ELEMENTWISE
@@ -36,6 +36,7 @@ class Requantize(Op):
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         def body(acc: te.Expr, multiplier: te.Expr, addend: te.Expr, shift: te.Expr) -> te.Expr:
+            acc = te.cast(acc, DType.INT32)
             if self.accumulator_limit:
                 limit = self.accumulator_limit
                 acc = te.extern(DType.INT32, "tc_clamp", acc, -limit, limit)

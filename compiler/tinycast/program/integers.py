@@ -129,7 +129,7 @@ def write_in_integers(program: Program) -> int:
             continue
         build = Builder(program, source.source, source.title)
         form = IntegerForm(
-            tuple(_operand(v, made) for v in source.inputs),
+            tuple(quantized_operand(v, made) for v in source.inputs),
             call.output,
             float(np.float32(call.op.scale)),
             call.op.zero_point,
@@ -138,7 +138,7 @@ def write_in_integers(program: Program) -> int:
             build,
         )
         if isinstance(source.op, Dequantize):
-            operand = _operand(call.inputs[0], made).activation
+            operand = quantized_operand(call.inputs[0], made).activation
             new = None if operand is None else rescale_table(form, operand, call.output.name)
         else:
             new = source.op.integer_form(form)
@@ -156,7 +156,8 @@ def write_in_integers(program: Program) -> int:
     return rewrites
 
 
-def _operand(value: Value, made: dict[Value, Call]) -> QuantizedInput:
+def quantized_operand(value: Value, made: dict[Value, Call]) -> QuantizedInput:
+    """What `value` is dequantized from, or itself."""
     source = made.get(value)
     if source is None or not isinstance(source.op, Dequantize):
         return QuantizedInput(value)

@@ -66,13 +66,21 @@ def _flipped_constant(value: Value) -> Value:
     return Value(f"{value.name}.signed", value.shape, DType.INT8, data=data)
 
 
-def strip_edges(program: Program) -> int:
-    """Remove Q after a float input and DQ before a float output: the API speaks the quantized type."""
+def strip_edges(program: Program, *, float_api: bool = False) -> int:
+    """Remove Q after a float input and DQ before a float output: the API speaks the quantized type.
+
+    With `float_api` only those of states, which are quantized where both sides of them are, and alike.
+    """
     rewrites = 0
+    kept_inputs, kept_outputs = _float_states(program)
+    if float_api:
+        states = program.states
+        kept_inputs |= set(range(len(program.inputs))) - {s.input for s in states}
+        kept_outputs |= set(range(len(program.outputs))) - {s.output for s in states}
     for i, value in enumerate(program.inputs):
         readers = program.consumers().get(value, [])
         ops = {c.op for c in readers}
-        if value in program.outputs or value.dtype is not DType.FLOAT32:
+        if i in kept_inputs or value in program.outputs or value.dtype is not DType.FLOAT32:
             continue
         if len(ops) == 1 and isinstance(readers[0].op, Quantize):
             op = readers[0].op
@@ -85,11 +93,30 @@ def strip_edges(program: Program) -> int:
     made = program.producers()
     for i, value in enumerate(program.outputs):
         source = made.get(value)
-        if source is not None and isinstance(source.op, Dequantize) and not source.inputs[0].is_constant:
+        if i in kept_outputs or source is None or not isinstance(source.op, Dequantize):
+            continue
+        if not source.inputs[0].is_constant:
             program.outputs[i] = source.inputs[0]
             rewrites += 1
     program.remove_dead()
     return rewrites
+
+
+def _float_states(program: Program) -> tuple[set[int], set[int]]:
+    """Inputs and outputs of states that stay in float: their two sides are not quantized alike."""
+    made, uses = program.producers(), program.consumers()
+    kept = []
+    for state in program.states:
+        readers, maker = uses.get(program.inputs[state.input], []), made.get(program.outputs[state.output])
+        quantizes = {c.op for c in readers}
+        before = quantizes.pop() if len(quantizes) == 1 else None
+        after = None if maker is None or maker.inputs[0].is_constant else maker.op
+        if isinstance(before, Quantize) and isinstance(after, Dequantize):
+            same = (after.scale, after.zero_point) == ((before.scale,), (before.zero_point,))
+            if same and maker is not None and maker.inputs[0].dtype is before.dtype:
+                continue
+        kept.append(state)
+    return {s.input for s in kept}, {s.output for s in kept}
 
 
 def note_edge_scales(program: Program) -> None:

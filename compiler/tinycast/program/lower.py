@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_ir
 
 from tinycast.errors import InternalError
 from tinycast.ir.graph import Pattern, Program
 from tinycast.ir.types import DType
 from tinycast.model.functions import write_out_functions
+from tinycast.model.state import State
 from tinycast.ops import IMPORTERS
 from tinycast.ops.control import inner_programs
 from tinycast.ops.quantize import Dequantize, Quantize
@@ -16,12 +19,17 @@ from tinycast.program import integers, io_types, layout, tables
 from tinycast.program.channel_scales import fold_channel_scales
 from tinycast.program.from_onnx import import_program
 from tinycast.program.groups import Group, expand_means, group_calls
+from tinycast.program.recurrent import write_layers_in_integers
+from tinycast.program.states import note_states, separate_states
 
 
-def to_integers(model: onnx_ir.Model, name: str, *, keep_float_io: bool = False) -> Program:
+def to_integers(
+    model: onnx_ir.Model, name: str, *, keep_float_io: bool = False, states: Sequence[State] = ()
+) -> Program:
     """The model as typed operators in ONNX's order, integer arithmetic spelled out."""
     write_out_functions(model, IMPORTERS)
     program = import_program(model, name)
+    note_states(program, model, states)
     _write_in_integers(program, keep_float_io=keep_float_io)
     return program
 
@@ -33,12 +41,12 @@ def _write_in_integers(program: Program, *, keep_float_io: bool) -> None:
     integers.fold_add_into_bias(program)
     while integers.move_dequantize_down(program) + fold_channel_scales(program):
         pass
-    if not keep_float_io:
-        io_types.strip_edges(program)
+    io_types.strip_edges(program, float_api=keep_float_io)
     io_types.note_edge_scales(program)
     io_types.make_activations_signed(program)
     while integers.fold_clip_into_quantize(program) + integers.move_quantize_up(program):
         pass
+    write_layers_in_integers(program)
     tables.make_tables(program)
     integers.write_in_integers(program)
     integers.remove_aliases(program)
@@ -61,6 +69,7 @@ def to_groups(program: Program) -> list[Group]:
     layout.sink_reshapes(program)
     layout.remove_identity_moves(program)
     layout.merge_equal_calls(program)
+    separate_states(program)
     check_layout(program)
     program.notes += [
         f"{call.source}: {call.inputs[0].name} is transposed from {call.inputs[0].shape} to {call.output.shape}"

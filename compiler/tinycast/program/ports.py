@@ -11,12 +11,14 @@ from tinycast.ir.graph import Builder, Program, interpret
 from tinycast.ir.kernel import Golden, Port
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.shape import TO_NCHW, TO_NHWC, Transpose
+from tinycast.program.states import api_values, initial_content
 
 
 def channels_last_edges(program: Program) -> None:
     """Let the API take and give images (rank 4) as NHWC instead of ONNX's NCHW."""
+    inputs, outputs = {s.input for s in program.states}, {s.output for s in program.states}
     for i, value in enumerate(program.inputs):
-        if len(value.shape) != 4:
+        if len(value.shape) != 4 or i in inputs:
             continue
         build = Builder(program, value.name, "Transpose")
         shape = tuple(value.shape[p] for p in TO_NHWC)
@@ -28,7 +30,7 @@ def channels_last_edges(program: Program) -> None:
         program.inputs[i] = outside
         program.calls[:0] = build.calls
     for i, value in enumerate(program.outputs):
-        if len(value.shape) != 4 or value.is_constant:
+        if len(value.shape) != 4 or value.is_constant or i in outputs:
             continue
         build = Builder(program, value.name, "Transpose")
         name, value.name = value.name, program.unique_name(f"{value.name}.nchw")
@@ -38,19 +40,24 @@ def channels_last_edges(program: Program) -> None:
 
 
 def ports(values: Sequence[Value], declared: Sequence[onnx_ir.Value]) -> tuple[Port, ...]:
-    """What the API shows: the program's values under the names that the model gives them."""
+    """What the API shows of all inputs (or outputs): the program's values under the names of the model's."""
     pairs = zip(values, declared, strict=True)
     return tuple(Port(value, str(onnx.name), value.dtype, value.shape, value.quant) for value, onnx in pairs)
 
 
 def golden_run(program: Program) -> Golden:
-    """Random inputs (fixed seed) and what the reference makes of them."""
+    """Random inputs (fixed seed) and what the reference makes of them; in the second run, if there are states."""
     random = np.random.default_rng(1)
-    inputs = [_random(random, v) for v in program.inputs]
+    states = {s.input: initial_content(program, s) for s in program.states}
+    inputs = [states[i] if i in states else _random(random, v) for i, v in enumerate(program.inputs)]
     known = interpret(program, inputs)
-    outputs = [known[v] for v in program.outputs]
+    if states:
+        for state in program.states:
+            inputs[state.input] = known[program.outputs[state.output]]
+        known = interpret(program, inputs)
+    given, results = api_values(program)
     exact = not any(v.dtype is DType.FLOAT32 for c in program.calls for v in (*c.inputs, c.output))
-    return Golden(tuple(inputs), tuple(outputs), exact)
+    return Golden(tuple(known[v] for v in given), tuple(known[v] for v in results), exact, 2 if states else 1)
 
 
 def _random(random: np.random.Generator, value: Value) -> Array:

@@ -20,7 +20,8 @@ def routine_step(call: Call, symbol: str) -> Step:
     parameters = tuple(
         Parameter(f"{role.value}_{i}", v.dtype, role, v.bytes) for role, values in groups for i, v in enumerate(values)
     )
-    kernel = Kernel(symbol, parameters, op.body(inputs, outputs), op.runtime)
+    in_place = tuple((len(inputs) + output, source) for output, source in op.in_place())
+    kernel = Kernel(symbol, parameters, op.body(inputs, outputs), op.runtime, in_place)
     arguments = (*call.inputs, *call.outputs, *scratch)
     return Step(call.source, call.title, kernel, arguments, (call.source,), op.macs(call.inputs, outputs[0]))
 

@@ -184,6 +184,9 @@ def _quantize_graph(
             inserter.quantize_bias(holder, list(holder.inputs).index(layer.bias), bias_scale)
     for node in scheme.transposed:
         _quantize_transposed(inserter, node, input_scales[node.name], options.per_channel)
+    for node in scheme.recurrent:
+        for index in (1, 2):
+            _quantize_gates(inserter, node, index, options.per_channel)
     inserter.remove_unused_initializers()
 
 
@@ -206,6 +209,15 @@ def _quantize_transposed(inserter: Inserter, node: ir.Node, input_scale: float, 
         bias_scales = (scales * input_scale).astype(np.float32)
         tiled = np.tile(bias_scales, arrays[1].size // limits.size) if scales.ndim else bias_scales
         inserter.quantize_bias(node, 2, tiled)
+
+
+def _quantize_gates(inserter: Inserter, node: ir.Node, index: int, per_channel: bool) -> None:
+    """W or R of a recurrent layer, (D, gates * H, columns): one scale a row, the same in both directions."""
+    value = node.inputs[index]
+    assert value is not None
+    assert value.const_value is not None
+    limits = np.abs(value.const_value.numpy()).max(axis=(0, 2)).astype(np.float64)
+    inserter.quantize_weight(node, index, weight_scales(limits, np.zeros_like(limits), 1.0, per_channel), 1)
 
 
 def _name(value: ir.Value | None) -> str:

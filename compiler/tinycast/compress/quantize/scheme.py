@@ -5,6 +5,8 @@
   MatMul: nothing is quantized between them.
 * Operators that only move or pick values keep the scale: input and output are quantized alike. So are a
   Concat and those of its inputs that nobody else reads: joining them is then a copy.
+* Of a recurrent layer the input sequence, Y and Y_h are quantized, and its weights; states that are inputs or
+  outputs of the model stay float, so that they can be kept as they are (`compile --stateful`).
 * All other operators run in float; values between two of them stay float.
 """
 
@@ -24,6 +26,7 @@ _UNARY = _CLAMPS | {
     *("Sigmoid", "Softplus", "Softsign", "Swish", "Tanh"),
 }
 _COMPUTE = _CLAMPED | _UNARY | {"AveragePool", "GlobalAveragePool", "ReduceMean", "Concat", "Softmax"}
+_RECURRENT = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}
 _MOVE = frozenset(
     {
         *("DepthToSpace", "Expand", "Flatten", "Gather", "GlobalMaxPool", "Identity", "MaxPool", "Pad", "ReduceMax"),
@@ -41,7 +44,7 @@ class Scheme:
     `shared` maps each quantized activation to the one whose values settle its scale (often itself); `sources`
     are those that settle one, in the graph's order.
     `operands` are constant inputs of compute operators that are treated as activations. `layers` have
-    constant weights, and `transposed` are the ConvTranspose nodes that do.
+    constant weights, `transposed` are the ConvTranspose nodes that do, and `recurrent` the RNN, GRU and LSTM nodes.
     """
 
     shared: dict[ir.Value, ir.Value]
@@ -49,6 +52,7 @@ class Scheme:
     operands: list[ir.Value]
     layers: list[Layer]
     transposed: list[ir.Node]
+    recurrent: list[ir.Node]
 
 
 def scheme_of(model: ir.Model) -> Scheme:
@@ -60,7 +64,7 @@ def scheme_of(model: ir.Model) -> Scheme:
     computing = [node for node in nodes if _computes(node)]
     clamped = [node.inputs[0] for node in computing if node.op_type in _CLAMPS]
     inside |= {value for value in clamped if value is not None and _only_clamped(value)}
-    touched = [v for node in computing for v in (*_activations(node), node.outputs[0]) if v not in biases]
+    touched = [v for node in computing for v in (*_activations(node), *_results(node)) if v not in biases]
     touched = [v for v in dict.fromkeys(touched) if v not in inside]
     operands = [v for v in touched if v.is_initializer()]
     active = {_source(v) for v in touched if not v.is_initializer()}
@@ -68,7 +72,8 @@ def scheme_of(model: ir.Model) -> Scheme:
     shared = {v: _source(v) for v in every if _is_float(v) and v not in inside and _source(v) in active}
     transposed = [node for node in computing if node.op_type == "ConvTranspose"]
     sources = [value for value, source in shared.items() if value is source]
-    return Scheme(shared, sources, operands, layers, transposed)
+    recurrent = [node for node in computing if node.op_type in _RECURRENT]
+    return Scheme(shared, sources, operands, layers, transposed, recurrent)
 
 
 def is_softmax(value: ir.Value) -> bool:
@@ -82,13 +87,36 @@ def _standard(node: ir.Node) -> bool:
 
 
 def _computes(node: ir.Node) -> bool:
-    if not _standard(node) or node.op_type not in _COMPUTE or not all(map(_is_float, _activations(node))):
+    if not _standard(node) or not all(map(_is_float, _activations(node))):
+        return False
+    if node.op_type in _RECURRENT:
+        return _is_plain_recurrent(node)
+    if node.op_type not in _COMPUTE:
         return False
     if node.op_type in ("Conv", "Gemm"):
         return as_layer(node) is not None
     if node.op_type == "ConvTranspose":
         return all(v is None or v.is_initializer() for v in node.inputs[1:])
     return True
+
+
+def _is_plain_recurrent(node: ir.Node) -> bool:
+    """Whether weights are constants, and there are no other activations, clips, lengths or peepholes."""
+    operands = dict(enumerate(node.inputs))
+    if any(operands.get(i) is not None for i in (4, 7)) or "clip" in node.attributes:
+        return False
+    usual = _RECURRENT[node.op_type]
+    stated = [str(name) for name in node.attributes.get_strings("activations", usual)]
+    weights = [v for i in (1, 2, 3) if (v := operands.get(i)) is not None]
+    return all(v.is_initializer() for v in weights) and stated in (usual, 2 * usual)
+
+
+def _results(node: ir.Node) -> list[ir.Value]:
+    """The outputs that are quantized."""
+    if node.op_type not in _RECURRENT:
+        return list(node.outputs[:1])
+    y, *last = node.outputs[:2]
+    return [v for v in (y, *(v for v in last if not v.is_graph_output())) if v.uses() or v.is_graph_output()]
 
 
 def _moves(node: ir.Node) -> bool:
