@@ -8,8 +8,11 @@
 /* Vectors of four int32, which + - * take as they are. int8 elements are held as int32. */
 typedef int32_t tc_lanes __attribute__((vector_size(16)));
 
-#define TC_LANES(expression)                                                                                           \
-    tc_lanes result;                                                                                                   \
+typedef float tc_float_lanes __attribute__((vector_size(16)));
+
+#define TC_LANES(expression) TC_VECTOR(tc_lanes, expression)
+#define TC_VECTOR(type, expression)                                                                                    \
+    type result;                                                                                                       \
     for (int32_t i = 0; i < 4; ++i) {                                                                                  \
         result[i] = (expression);                                                                                      \
     }                                                                                                                  \
@@ -77,11 +80,45 @@ static inline tc_lanes tc_lanes_requantize(tc_lanes accumulator, tc_lanes multip
     TC_LANES(tc_requantize(accumulator[i], multiplier[i], addend[i], shift, low, high))
 }
 
-/* The same with a shift for each. */
+/* The same to the whole range of int8, stored. */
+static inline void tc_lanes_requantize_to_s8(int8_t *to, tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend,
+                                             int32_t shift)
+{
+    tc_lanes_to_s8(to, tc_lanes_requantize(accumulator, multiplier, addend, shift, -128, 127));
+}
+
+/* tc_lanes_requantize with a shift for each. */
 static inline tc_lanes tc_lanes_requantize_each(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend,
                                                 tc_lanes shift, int32_t low, int32_t high)
 {
     TC_LANES(tc_requantize(accumulator[i], multiplier[i], addend[i], shift[i], low, high))
+}
+
+static inline tc_float_lanes tc_lanes_all_f32(float value)
+{
+    TC_VECTOR(tc_float_lanes, value)
+}
+
+static inline tc_float_lanes tc_lanes_f32(const float *from)
+{
+    TC_VECTOR(tc_float_lanes, from[i])
+}
+
+static inline void tc_lanes_to_f32(float *to, tc_float_lanes value)
+{
+    for (int32_t i = 0; i < 4; ++i) {
+        to[i] = value[i];
+    }
+}
+
+static inline tc_float_lanes tc_lanes_min_f32(tc_float_lanes a, tc_float_lanes b)
+{
+    TC_VECTOR(tc_float_lanes, a[i] < b[i] ? a[i] : b[i])
+}
+
+static inline tc_float_lanes tc_lanes_max_f32(tc_float_lanes a, tc_float_lanes b)
+{
+    TC_VECTOR(tc_float_lanes, a[i] > b[i] ? a[i] : b[i])
 }
 
 #endif

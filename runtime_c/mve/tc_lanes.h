@@ -67,6 +67,12 @@ static inline tc_lanes tc_lanes_requantize(tc_lanes accumulator, tc_lanes multip
     return tc_lanes_clamp(tc_lanes_shift(scaled, shift), low, high);
 }
 
+static inline void tc_lanes_requantize_to_s8(int8_t *to, tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend,
+                                             int32_t shift)
+{
+    tc_lanes_to_s8(to, tc_lanes_requantize(accumulator, multiplier, addend, shift, -128, 127));
+}
+
 static inline tc_lanes tc_lanes_requantize_each(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend,
                                                 tc_lanes shift, int32_t low, int32_t high)
 {

@@ -10,6 +10,7 @@
 
 #define TC_MOST_POSITIONS 6
 #define TC_INLINE static inline __attribute__((always_inline))
+#define TC_BY_TWO _Pragma("clang loop unroll_count(2)")
 #define TC_EACH_POSITION _Pragma("clang loop unroll(full)") for (int32_t p = 0; p < positions; ++p)
 
 TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weight, int32_t positions, int32_t step,
@@ -24,7 +25,8 @@ TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weigh
     }
     for (int32_t row = 0; row < rows; ++row) {
         const int16_t *pair = x;
-        for (int32_t i = 0; i < pairs; ++i) {
+        TC_BY_TWO for (int32_t i = 0; i < pairs; ++i)
+        {
             v128_t weight_low = wasm_i16x8_load8x8(weight);
             v128_t weight_high = wasm_i16x8_load8x8(weight + 8);
             TC_EACH_POSITION
@@ -57,7 +59,8 @@ TC_INLINE void tc_dot_floats(float *sums, const float *x, const float *weight, i
     }
     for (int32_t row = 0; row < rows; ++row) {
         const float *element = x;
-        for (int32_t i = 0; i < length; ++i) {
+        TC_BY_TWO for (int32_t i = 0; i < length; ++i)
+        {
             v128_t weight_low = wasm_v128_load(weight);
             v128_t weight_high = wasm_v128_load(weight + 4);
             TC_EACH_POSITION

@@ -11,16 +11,17 @@ import onnx
 import onnx_ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from tinycast.execute.wasm import WasmtimeDriver
+from tinycast.execute.select import driver_for
 from tinycast.ir.graph import interpret
 from tinycast.model import simplify
-from tinycast.pipeline import compile_model, link
+from tinycast.pipeline import build, compile_model
 from tinycast.program.lower import to_integers
 from tinycast.target.load import load_target
 from tinycast.target.types import Target
 
 Array = npt.NDArray[Any]
 WASM = load_target("wasm32")
+PLAIN = replace(load_target("host"), micro_kernels=WASM.micro_kernels)
 SAMPLES = 3
 
 
@@ -94,7 +95,7 @@ def model(
 
 
 def run(proto: onnx.ModelProto, rng: np.random.Generator, target: Target = WASM) -> tuple[str, Array, Array]:
-    """The C of the kernels, the outputs of wasmtime and those of the reference."""
+    """The C of the kernels, the outputs of the target and those of the reference."""
     imported = onnx_ir.from_proto(onnx.shape_inference.infer_shapes(proto))
     simplify(imported)
     program = to_integers(imported, "layer")
@@ -106,9 +107,9 @@ def run(proto: onnx.ModelProto, rng: np.random.Generator, target: Target = WASM)
     expected = np.stack([interpret(program, [one])[program.outputs[0]] for one in x])
     compiled = compile_model(imported, target, "layer", "0" * 64)
     bodies = "\n".join(step.kernel.body for step in compiled.steps)
-    artifact = link(compiled)
+    artifact = build(compiled)
     samples = x[:, 0] if value.shape[0] == 1 and len(value.shape) > 1 else x
-    (outputs,) = WasmtimeDriver(target).run(artifact.files, artifact.manifest, {"x": samples}).outputs.values()
+    (outputs,) = driver_for(target).run(artifact.files, artifact.manifest, {"x": samples}).outputs.values()
     return bodies, outputs.reshape(SAMPLES, -1), expected.reshape(SAMPLES, -1)
 
 
@@ -127,7 +128,7 @@ def test_int8_layers_give_the_references_bytes(kind: str, seed: int) -> None:
 )
 def test_the_plain_c_means_the_same(kind: str, int8: bool) -> None:
     rng = np.random.default_rng(7)
-    _, outputs, expected = run(model(rng, kind, int8=int8), rng, replace(WASM, runtime=("generic",)))
+    _, outputs, expected = run(model(rng, kind, int8=int8), rng, PLAIN)
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=0 if int8 else 1e-5 * np.abs(expected).max())
 
 

@@ -99,8 +99,8 @@ class _GroupCompiler:
             lanes=self._has_lanes(),
         )
         names = [p.name for p, _, _ in self._parameters] + ["output"]
-        copies = Copies(4, woven=True) if "lanes" in self._target.micro_kernels else Copies()
-        printed = print_function(lower(schedule.mod, copies), names)
+        copies = Copies(4, woven=True) if "weave" in self._target.micro_kernels else Copies()
+        printed = print_function(lower(schedule.mod, copies), names, self._target.local_bytes)
         parameters = [p for p, _, _ in self._parameters]
         arguments: list[Argument] = [a for _, a, _ in self._parameters]
         output = self._output
@@ -206,8 +206,10 @@ class _GroupCompiler:
         return name
 
     def _has_lanes(self) -> bool:
-        """Whether the core has vectors of four int32, and they fit the group, which does not only copy."""
+        """Whether the core has vectors of four that fit the group, which does not only copy."""
         types = {v.dtype for c in self._calls for v in (*c.inputs, c.output)}
+        if self._tile.vector and types == {DType.FLOAT32}:
+            return "float_lanes" in self._target.micro_kernels
         computes = self._anchor is not None or all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls)
         return "lanes" in self._target.micro_kernels and computes and types <= {DType.INT8, DType.INT32}
 

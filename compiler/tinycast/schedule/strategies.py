@@ -42,7 +42,7 @@ def schedule_group(
     if tile.vector and tile.wide is DType.INT8:
         return schedule_depthwise(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.vector:
-        return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place)
+        return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place, lanes=lanes)
     if tile.lanes == VECTOR:
         return schedule_runs(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.lanes:

@@ -30,6 +30,7 @@ class Target:
     # builds reads it (emulators accept more than the core they are asked for).
     instructions: tuple[str, ...]
     zig_flags: tuple[str, ...]  # for `zig cc`
+    local_bytes: int = 64  # the largest array that a kernel may keep for itself, on the stack or in registers
     micro_kernels: tuple[str, ...] = ()  # those of runtime_c that are worth it here (tc_dot*.h, tc_rows.h)
     fallback: str = ""  # target whose build is packaged beside this one, for engines that lack its instructions
     gcc: str = ""  # cross gcc's command, "" where there is none

@@ -11,7 +11,7 @@ from tvm.ir import Call, TensorLoad, prim
 
 from tinycast.errors import InternalError
 from tinycast.ir.types import DType
-from tinycast.tvm_bridge.lanes import TYPE as LANES_TYPE
+from tinycast.tvm_bridge.lanes import C_TYPES as LANES
 
 # C's precedence levels, higher binds tighter.
 _TERNARY, _OR, _AND, _BIT_OR, _BIT_XOR, _BIT_AND, _EQUAL, _LESS, _SHIFT, _ADD, _MUL, _UNARY, _ATOM = range(1, 14)
@@ -40,7 +40,7 @@ _NARROW = {"int8", "uint8", "int16", "uint16"}
 
 
 def c_type(dtype: str) -> str:
-    return "tc_lanes" if dtype == LANES_TYPE else DType(dtype).c_name
+    return LANES.get(dtype) or DType(dtype).c_name
 
 
 def literal(value: float, dtype: str) -> str:

@@ -23,7 +23,6 @@ from tinycast.tvm_bridge.nodes import walk
 _COLUMNS = 120
 _LOOP_NAMES = "ijklmnpqrstuvw"  # by depth
 _WIDE = ("int32", "uint32", "float32")  # types that C does not promote
-_STACK_BYTES = 64  # the largest array a kernel may keep on the stack
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,14 @@ class PrintedFunction:
     functions: frozenset[str]  # of runtime_c
 
 
-def print_function(function: Any, names: Sequence[str]) -> PrintedFunction:
-    """Print the lowered `function`, whose parameters are called `names`."""
-    return _Printer(function, names).run()
+def print_function(function: Any, names: Sequence[str], local_bytes: int) -> PrintedFunction:
+    """Print the lowered `function`, whose parameters are called `names`; larger temporaries are scratch."""
+    return _Printer(function, names, local_bytes).run()
 
 
 class _Printer:
-    def __init__(self, function: Any, names: Sequence[str]) -> None:
+    def __init__(self, function: Any, names: Sequence[str], local_bytes: int) -> None:
+        self._local_bytes = local_bytes
         self._body = function.body
         self._variables: dict[Any, str] = dict(zip(function.params, names, strict=True))
         self._taken = set(names)
@@ -108,7 +108,7 @@ class _Printer:
         size = elements * dtype.itemsize
         name = self._name(buffer.name.removesuffix("_local"))
         self._variables[buffer] = name
-        if size > _STACK_BYTES:
+        if size > self._local_bytes:
             self._scratch.append(Scratch(name, dtype, size))
         elif buffer in self._arrays:
             self._line(f"{dtype.c_name} {name}[{elements}];", depth)

@@ -1,4 +1,4 @@
-"""Vectorized loops over four neighbours become operations on vectors of four int32 (tc_lanes.h).
+"""Vectorized loops over four neighbours become operations on vectors of four int32 or float32 (tc_lanes.h).
 
 A schedule marks such loops as vectorized. int8 elements are held as int32 as well: loads widen them, stores narrow
 them. A loop around anything else stays a loop.
@@ -14,9 +14,10 @@ from tvm.ir import Call, TensorLoad, prim
 from tinycast.tvm_bridge.nodes import loop_around, mentions
 
 LANES = 4
-TYPE = "int32x4"
-_ELEMENTS = {"int8": "s8", "int32": "s32"}
+C_TYPES = {"int32x4": "tc_lanes", "float32x4": "tc_float_lanes"}
+_ELEMENTS = {"int8": "s8", "int32": "s32", "float32": "f32"}
 _OPERATORS = (tirx.Add, tirx.Sub, tirx.Mul)
+_TO_INT8 = "tc_requantize_s8_"  # its name ends with the shift
 _CHOICES = {tirx.Min: "tc_lanes_min", tirx.Max: "tc_lanes_max"}
 
 Expr = Any
@@ -60,8 +61,13 @@ class _Vectorizer:
         base, step = self._linear(statement.indices[0])
         if step != 1:
             raise _NoVectorError
-        function = f"tc_lanes_to_{_ELEMENTS[str(statement.buffer.dtype)]}"
         place = tirx.address_of(tirx.BufferLoad(statement.buffer, [base]))
+        name = _function_of(statement.value)
+        if name.startswith(_TO_INT8):
+            operands = [self._lanes(operand) for operand in statement.value.args[1:]]
+            shift = tirx.const(int(name.removeprefix(_TO_INT8)), "int32")
+            return tirx.Evaluate(tirx.call_extern("int32", "tc_lanes_requantize_to_s8", place, *operands, shift))
+        function = f"tc_lanes_to_{_ELEMENTS[str(statement.buffer.dtype)]}"
         return tirx.Evaluate(tirx.call_extern("int32", function, place, self._lanes(statement.value)))
 
     def _linear(self, index: Expr) -> tuple[Expr, int]:
@@ -74,7 +80,7 @@ class _Vectorizer:
     def _lanes(self, expr: Expr) -> Expr:
         """The expression as a vector."""
         if not mentions(expr, self._variable):
-            return _call("tc_lanes_all", expr)
+            return _call("tc_lanes_all", expr, of=expr)
         kind = type(expr)
         if kind is TensorLoad:
             return self._load(expr)
@@ -82,21 +88,23 @@ class _Vectorizer:
             return self._lanes(expr.value)
         if kind is tirx.Cast and str(expr.ty) == "int8" and _fits_int8(expr.value):
             return self._lanes(expr.value)
-        if kind in _OPERATORS and str(expr.ty) == "int32":
+        if kind in _OPERATORS and str(expr.ty) in ("int32", "float32"):
             return kind(self._lanes(expr.a), self._lanes(expr.b))
         if kind in _CHOICES:
-            return _call(_CHOICES[kind], self._lanes(expr.a), self._lanes(expr.b))
+            return _call(_CHOICES[kind], self._lanes(expr.a), self._lanes(expr.b), of=expr)
         if kind is prim.RShift and not mentions(expr.b, self._variable):
             return _call("tc_lanes_shift", self._lanes(expr.a), expr.b)
-        if isinstance(expr, Call) and expr.op.name.endswith("call_pure_extern"):
-            return self._function(expr.args[0].value, list(expr.args[1:]))
+        if name := _function_of(expr):
+            return self._function(name, list(expr.args[1:]))
         raise _NoVectorError
 
     def _load(self, expr: Expr) -> Expr:
         element = _ELEMENTS.get(str(expr.source.dtype))
         base, step = self._linear(expr.indices[0])
         if element is not None and step == 1:
-            return _call(f"tc_lanes_{element}", tirx.address_of(tirx.BufferLoad(expr.source, [base])))
+            kind = "float32x4" if element == "f32" else "int32x4"
+            place = tirx.address_of(tirx.BufferLoad(expr.source, [base]))
+            return tirx.call_pure_extern(kind, f"tc_lanes_{element}", place)
         if element == "s8" and step == -1:
             table = tirx.address_of(tirx.BufferLoad(expr.source, [tirx.const(0, "int32")]))
             return _call("tc_lanes_look_up", table, self._lanes(expr.indices[0]))
@@ -106,8 +114,8 @@ class _Vectorizer:
         if name == "tc_clamp":
             value, *bounds = arguments
             return _call("tc_lanes_clamp", self._lanes(value), *self._same(bounds))
-        if name.startswith("tc_requantize_s8_"):
-            shift = tirx.const(int(name.rsplit("_", 1)[-1]), "int32")
+        if name.startswith(_TO_INT8):
+            shift = tirx.const(int(name.removeprefix(_TO_INT8)), "int32")
             arguments = [*arguments, shift, tirx.const(-128, "int32"), tirx.const(127, "int32")]
         elif name != "tc_requantize":
             raise _NoVectorError
@@ -123,13 +131,22 @@ class _Vectorizer:
         return scalars
 
 
+def _function_of(expr: Expr) -> str:
+    """The function of runtime_c that the expression calls, or ""."""
+    called = isinstance(expr, Call) and expr.op.name.endswith("call_pure_extern")
+    return str(expr.args[0].value) if called else ""
+
+
 def _fits_int8(expr: Expr) -> bool:
     """Whether the int32 expression is a clamp to a part of int8."""
-    if not isinstance(expr, Call) or not expr.op.name.endswith("call_pure_extern") or expr.args[0].value != "tc_clamp":
+    if _function_of(expr) != "tc_clamp":
         return False
     bounds = expr.args[2:]
     return all(isinstance(b, tirx.IntImm) and -128 <= int(b.value) <= 127 for b in bounds)
 
 
-def _call(function: str, *arguments: Expr) -> Expr:
-    return tirx.call_pure_extern(TYPE, function, *arguments)
+def _call(function: str, *arguments: Expr, of: Expr | None = None) -> Expr:
+    """A call of the function for vectors of int32, or of the type of `of`."""
+    if of is None or str(of.ty) != "float32":
+        return tirx.call_pure_extern("int32x4", function, *arguments)
+    return tirx.call_pure_extern("float32x4", f"{function}_f32", *arguments)
