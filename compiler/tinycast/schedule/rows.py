@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinycast.ir.graph import Call, Tile
 from tinycast.ops.conv import Conv2D
-from tinycast.schedule.blocks import blocks_of, name_of
+from tinycast.schedule.blocks import blocks_of, name_of, unroll
 from tinycast.schedule.overlap import Reads
 from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.row_kernels import RowKernel
@@ -12,11 +12,11 @@ from tinycast.tvm_bridge.row_kernels import RowKernel
 _KEPT = ("accumulator", "partial", "rows")
 
 
-def schedule_rows(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, in_place: bool) -> Reads:
+def schedule_rows(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, in_place: bool, scalar: bool) -> Reads:
     """Sums of a tile by the micro-kernel; the rest of the kernel in loops over channels, which compilers vectorize.
 
     `moved`: the kernel itself brings its input into order, while copying rows of it. `in_place`: the output may take
-    the memory of an operand.
+    the memory of an operand. `scalar`: the core has no vectors, and the loops are written out.
     """
     *before, output = blocks_of(schedule)
     names = {name_of(schedule, b) for b in before}
@@ -27,9 +27,11 @@ def schedule_rows(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, 
     chunked = "partial" in names
     rows, columns, channels = list(schedule.get_loops(total))[:3]
     # Compilers vectorize no loop that writes what it may read: then a tile's results are copied last.
-    copied = [schedule.cache_write(output, 0, "local")] if in_place else []
+    copied = [schedule.cache_write(output, 0, "local")] if in_place and not scalar else []
     for block in (output, *copied):
         schedule.reverse_compute_at(block, channels)
+    if scalar:
+        unroll(schedule, list(schedule.get_loops(output))[3:])
     sums = total
     if chunked:
         sums = schedule.get_sblock("partial")
@@ -56,7 +58,9 @@ def schedule_rows(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, 
             schedule.split(schedule.get_loops(copy)[-1], [None, width])
     intrinsic = _intrinsic(extents[2], extents[3], anchor, tile)
     # The start values are set inside of the position's loop, where that is a single one.
-    schedule.decompose_reduction(sums, [*single, *several][1 if extents[0] == 1 else 0])
+    start = schedule.decompose_reduction(sums, [*single, *several][1 if extents[0] == 1 else 0])
+    if scalar:
+        unroll(schedule, list(schedule.get_loops(start))[-2:])
     schedule.tensorize(several[0], intrinsic)
     if "rows" not in names or (not overlap and not one_row):
         return Reads.AS_NEEDED

@@ -28,21 +28,29 @@ from tinycast.tvm_bridge.lanes import LANES
 
 
 def schedule_group(
-    schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool, moved: bool, in_place: bool, lanes: bool
+    schedule: Schedule,
+    anchor: Call | None,
+    tile: Tile,
+    *,
+    flat: bool,
+    moved: bool,
+    in_place: bool,
+    lanes: bool,
+    scalar: bool,
 ) -> Reads:
     """Schedule a group around `anchor`; returns how it reads the anchor's input.
 
     `flat`: there is no anchor, and output and operands have the same elements.
 
     `moved`: operators before the anchor bring its input into order. `in_place`: the output may take the memory of
-    another operand. `lanes`: the core has vectors of four int32.
+    another operand. `lanes`: the core has vectors of four int32; `scalar`: it has none of any type.
     """
     if anchor is None:
         return _elementwise(schedule, flat=flat, lanes=lanes)
     if tile.vector and tile.wide is DType.INT8:
         return schedule_depthwise(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.vector:
-        return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place)
+        return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place, scalar=scalar)
     if tile.lanes == VECTOR:
         return schedule_runs(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.lanes:

@@ -1,7 +1,7 @@
 """Sums of a micro-kernel start at what is added to them afterwards.
 
 Where sums are set to zero, a micro-kernel adds to them in place, and each is then read only as `sum + bias[i]`,
-the sums are set to `bias[i]` instead: the same integers, without the additions.
+the sums are set to `bias[i]` instead: the same integers (and floats, but for rounding), without the additions.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import tvm_ffi
 from tvm import tirx
 from tvm.ir import Call, TensorLoad
 
-from tinycast.ir.types import DType
 from tinycast.tvm_bridge.nodes import walk
 
 Node = Any
 
 
 def start_from_addends(statement: Node) -> Node:
-    """Rewrite every sequence of statements that sets, computes and reads sums in int32."""
+    """Rewrite every sequence of statements that sets, computes and reads sums."""
     stored = [store.buffer for store in _below([statement], tirx.BufferStore)]
 
     def rewrite(sequence: Node) -> Node:
@@ -71,9 +70,8 @@ def _rewrite(statements: list[Node], stored: list[Node]) -> list[Node] | None:
 def _is_zeroed_sum(statement: Node) -> bool:
     return (
         isinstance(statement, tirx.BufferStore)
-        and str(statement.buffer.dtype) == DType.INT32.value
-        and isinstance(statement.value, tirx.IntImm)
-        and int(statement.value) == 0
+        and isinstance(statement.value, tirx.IntImm | tirx.FloatImm)
+        and statement.value.value == 0
         and isinstance(statement.indices[0], tirx.IntImm)
     )
 
