@@ -9,15 +9,15 @@
  * VLDM and spill the sums. */
 
 #define TC_MULTIPLY(a, b, c, d, weight0, weight1, weight2, weight3, element)                                           \
-    "vmul.f32 " a ", " weight0 ", " element "\n\t"                                                                     \
-    "vmul.f32 " b ", " weight1 ", " element "\n\t"                                                                     \
-    "vmul.f32 " c ", " weight2 ", " element "\n\t"                                                                     \
-    "vmul.f32 " d ", " weight3 ", " element "\n\t"
+    "vmul.f32 " a "," weight0 "," element "\n\t"                                                                       \
+    "vmul.f32 " b "," weight1 "," element "\n\t"                                                                       \
+    "vmul.f32 " c "," weight2 "," element "\n\t"                                                                       \
+    "vmul.f32 " d "," weight3 "," element "\n\t"
 #define TC_ADD(sum0, sum1, sum2, sum3, a, b, c, d)                                                                     \
-    "vadd.f32 " sum0 ", " sum0 ", " a "\n\t"                                                                           \
-    "vadd.f32 " sum1 ", " sum1 ", " b "\n\t"                                                                           \
-    "vadd.f32 " sum2 ", " sum2 ", " c "\n\t"                                                                           \
-    "vadd.f32 " sum3 ", " sum3 ", " d "\n\t"
+    "vadd.f32 " sum0 "," sum0 "," a "\n\t"                                                                             \
+    "vadd.f32 " sum1 "," sum1 "," b "\n\t"                                                                             \
+    "vadd.f32 " sum2 "," sum2 "," c "\n\t"                                                                             \
+    "vadd.f32 " sum3 "," sum3 "," d "\n\t"
 
 /* Eight products of one element, the weights kept. */
 #define TC_EIGHT_PRODUCTS(element)                                                                                     \
@@ -59,16 +59,20 @@
                      "bne 1b\n\t"                                                                                      \
                      "vstmia %[sums], " list                                                                           \
                      : [x] "+r"(x), [y] "+r"(y), [weight] "+r"(weight), [rows] "+r"(rows), [n] "=&r"(n)                \
-                     : [sums] "r"(sums), [skip] "r"(skip), [turns] "r"(turns), [tap] "r"(tap)                          \
+                     : [sums] "r"(sums), [skip] "r"(skip), [turns] "r"(turns)                                          \
                      : "cc", "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",       \
                        "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24",      \
                        "s25", "s26", "s27", "s28", "s29", "s30", "s31")
 
-/* A row's elements by two; the last one of an odd number is left to `once`. */
+/* A row's elements by four or two; the last one of an odd number is left to `once`. */
 #define TC_ROWS(list, once, twice)                                                                                     \
     do {                                                                                                               \
         if (turns == 0)                                                                                                \
             TC_RUN(list, once);                                                                                        \
+        else if (length == 4)                                                                                          \
+            TC_RUN(list, twice twice);                                                                                 \
+        else if (length % 4 == 0)                                                                                      \
+            TC_RUN(list, TC_LOOP(twice twice));                                                                        \
         else if (length % 2 == 1)                                                                                      \
             TC_RUN(list, TC_LOOP(twice) once);                                                                         \
         else                                                                                                           \
@@ -80,46 +84,13 @@ static inline __attribute__((always_inline)) void tc_dot_floats(float *sums, con
                                                                 int32_t row_stride, int32_t length)
 {
     const float *y = x + step;
-    const int32_t turns = length / 2, skip = (row_stride - length) * 4, tap = 0;
+    const int32_t turns = length / (length % 4 == 0 ? 4 : 2), skip = (row_stride - length) * 4;
     int32_t n;
 
     if (positions == 2)
         TC_ROWS("{s0-s15}", TC_TWO_POSITIONS_ONCE, TC_TWO_POSITIONS_TWICE);
     else
         TC_ROWS("{s0-s7}", TC_ONE_POSITION_ONCE, TC_ONE_POSITION_TWICE);
-}
-
-/* Eight channels of a tap, `tap` bytes before the next one. */
-#define TC_TAP(source, sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7)                                                 \
-    "vldmia " source ", {s24-s31}\n\t"                                                                                 \
-    "add " source ", " source ", %[tap]\n\t"                                                                           \
-    "vmul.f32 s24, s24, s16\n\t"                                                                                       \
-    "vmul.f32 s25, s25, s17\n\t"                                                                                       \
-    "vmul.f32 s26, s26, s18\n\t"                                                                                       \
-    "vmul.f32 s27, s27, s19\n\t"                                                                                       \
-    "vmul.f32 s28, s28, s20\n\t"                                                                                       \
-    "vmul.f32 s29, s29, s21\n\t"                                                                                       \
-    "vmul.f32 s30, s30, s22\n\t"                                                                                       \
-    "vmul.f32 s31, s31, s23\n\t" TC_ADD(sum0, sum1, sum2, sum3, "s24", "s25", "s26", "s27")                            \
-        TC_ADD(sum4, sum5, sum6, sum7, "s28", "s29", "s30", "s31")
-#define TC_TAP_OF_X TC_WEIGHTS TC_TAP("%[x]", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7")
-#define TC_TAP_OF_BOTH TC_TAP_OF_X TC_TAP("%[y]", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15")
-
-static inline __attribute__((always_inline)) void tc_depthwise_floats(float *sums, const float *x, const float *weight,
-                                                                      int32_t positions, int32_t step, int32_t rows,
-                                                                      int32_t row_stride, int32_t taps,
-                                                                      int32_t tap_step)
-{
-    const float *y = x + step;
-    const int32_t turns = taps, skip = (row_stride - taps * tap_step) * 4, tap = tap_step * 4;
-    int32_t n;
-
-    if (positions == 2)
-        TC_RUN("{s0-s15}", TC_LOOP(TC_TAP_OF_BOTH));
-    else if (taps == 3)
-        TC_RUN("{s0-s7}", TC_TAP_OF_X TC_TAP_OF_X TC_TAP_OF_X);
-    else
-        TC_RUN("{s0-s7}", TC_LOOP(TC_TAP_OF_X));
 }
 
 #endif

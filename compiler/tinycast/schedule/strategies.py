@@ -15,6 +15,7 @@ from tinycast.schedule.blocks import (
     is_reduction,
     loop_depth,
     sort_stages,
+    stage_rows,
     unroll,
     vectorize,
 )
@@ -93,10 +94,10 @@ def _dense(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
     inner = accumulate_at(schedule, total, channels, depth, fuse_last=together)
     if partial:
         accumulate_at(schedule, partial[0], inner, loop_depth(schedule, total, inner))
-    if stages.staged is not None:
-        rows = schedule.get_loops(stages.output)
-        schedule.compute_at(stages.staged, rows[len(outer) - 1] if outer else rows[0])
-    return Reads.AS_NEEDED if stages.staged is None else Reads.ROW_FIRST
+    if stages.staged is None:
+        return Reads.AS_NEEDED
+    rows = schedule.get_loops(stages.output)
+    return stage_rows(schedule, anchor, stages.staged, rows[len(outer) - 1] if outer else rows[0])
 
 
 def _channelwise(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
@@ -121,8 +122,7 @@ def _channelwise(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
     if partial:
         accumulate_at(schedule, partial[0], last, loop_depth(schedule, total, last))
     if stages.staged is not None and image:
-        schedule.compute_at(stages.staged, rows)
-        return Reads.ROW_FIRST
+        return stage_rows(schedule, anchor, stages.staged, rows)
     return Reads.AS_NEEDED
 
 
