@@ -29,6 +29,14 @@ static inline void tc_copy(void *to, const void *from, int32_t bytes)
                          : [end] "r"(end)
                          : "cc", "memory");
     }
+    while (rest >= 4) {
+        __asm__ volatile("ldr %[a], [%[source]], #4\n\t"
+                         "str %[a], [%[target]], #4"
+                         : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a)
+                         :
+                         : "memory");
+        rest -= 4;
+    }
     while (rest > 0) {
         __asm__ volatile("ldrb %[a], [%[source]], #1\n\t"
                          "strb %[a], [%[target]], #1"
@@ -43,13 +51,27 @@ static inline void tc_fill(void *to, int32_t byte, int32_t bytes)
 {
     int8_t *target = to;
     uint32_t word = ((uint32_t)byte & 0xffU) * 0x01010101U;
-    while (bytes >= 4) {
-        __asm__ volatile("str %[word], [%[target]], #4" : [target] "+r"(target) : [word] "r"(word) : "memory");
-        bytes -= 4;
+    int32_t rest = bytes % 16;
+    if (bytes >= 16) {
+        int8_t *end = target + (bytes - rest);
+        __asm__ volatile("1:\n\t"
+                         "str %[word], [%[target]], #4\n\t"
+                         "str %[word], [%[target]], #4\n\t"
+                         "str %[word], [%[target]], #4\n\t"
+                         "str %[word], [%[target]], #4\n\t"
+                         "cmp %[target], %[end]\n\t"
+                         "bne 1b"
+                         : [target] "+r"(target)
+                         : [word] "r"(word), [end] "r"(end)
+                         : "cc", "memory");
     }
-    while (bytes > 0) {
+    while (rest >= 4) {
+        __asm__ volatile("str %[word], [%[target]], #4" : [target] "+r"(target) : [word] "r"(word) : "memory");
+        rest -= 4;
+    }
+    while (rest > 0) {
         __asm__ volatile("strb %[word], [%[target]], #1" : [target] "+r"(target) : [word] "r"(word) : "memory");
-        --bytes;
+        --rest;
     }
 }
 

@@ -61,4 +61,21 @@ static inline void tc_depthwise_pairs(int32_t *sums, const int16_t *x, const int
     }
 }
 
+/* The same of floats: `taps` taps. Weights: [row][tap][channel]. */
+static inline void tc_depthwise_floats(float *sums, const float *x, const float *weight, int32_t positions,
+                                       int32_t step, int32_t rows, int32_t row_stride, int32_t taps, int32_t tap_step)
+{
+    for (int32_t row = 0; row < rows; ++row) {
+        for (int32_t i = 0; i < taps; ++i) {
+            for (int32_t position = 0; position < positions; ++position) {
+                const float *tap = x + row * row_stride + position * step + i * tap_step;
+                for (int32_t channel = 0; channel < 8; ++channel) {
+                    sums[position * 8 + channel] += tap[channel] * weight[channel];
+                }
+            }
+            weight += 8;
+        }
+    }
+}
+
 #endif

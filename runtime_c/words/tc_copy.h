@@ -31,6 +31,15 @@ static inline void tc_copy(void *to, const void *from, int32_t bytes)
 static inline void tc_fill(void *to, int32_t byte, int32_t bytes)
 {
     uint8_t *target = to;
+    if (((uintptr_t)to & 3U) == 0U) {
+        const uint32_t word = ((uint32_t)byte & 0xffU) * 0x01010101U;
+        while (bytes >= 4) {
+            *(tc_word *)__builtin_assume_aligned(target, 4) = word;
+            __asm__ volatile("" ::: "memory");
+            target += 4;
+            bytes -= 4;
+        }
+    }
     while (bytes > 0) {
         *target++ = (uint8_t)byte;
         __asm__ volatile("" ::: "memory");

@@ -5,6 +5,7 @@ The layers are branches of one model, so that a core needs one build.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -22,6 +23,7 @@ from tinycast.target.load import all_targets, load_target
 from tinycast.target.types import Platform
 
 CORES = [target.name for target in all_targets() if target.platform in (Platform.ARM_M, Platform.RISCV)]
+FLOAT_CORES = [name for name in CORES if load_target(name).has_fpu]
 SAMPLES = 4
 
 # (input channels, height, width), output channels, kernel, strides, pads (top, left, bottom, right), group
@@ -38,6 +40,9 @@ CHOSEN: list[Shape] = [
     ((16, 4, 6), 8, (3, 3), (1, 1), (1, 1, 1, 1), 1),
     ((5, 5, 7), 5, (3, 3), (1, 1), (1, 1, 1, 1), 5),
     ((6, 5, 7), 4, (3, 2), (1, 1), (0, 0, 0, 0), 2),
+    ((40, 7, 8), 40, (3, 3), (1, 1), (1, 1, 1, 1), 40),
+    ((40, 8, 8), 40, (3, 2), (2, 1), (0, 1, 1, 0), 40),
+    ((40, 5, 9), 12, (2, 3), (1, 2), (1, 0, 0, 1), 1),
 ]
 PRODUCTS = [(1, 1), (3, 2), (4, 4), (13, 5), (20, 10), (64, 3)]
 
@@ -60,7 +65,8 @@ def random_shapes(count: int) -> list[Shape]:
 
 
 @cache
-def quantized_model() -> ir.Model:
+def float_model() -> tuple[ir.Model, dict[str, np.ndarray]]:
+    """The layers, and samples of their inputs."""
     random = np.random.default_rng(3)
     nodes, weights, inputs, outputs = [], [], [], []
     samples = {}
@@ -89,18 +95,36 @@ def quantized_model() -> ir.Model:
     graph = helper.make_graph(nodes, "kernels", inputs, outputs, weights)
     model = ir.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8))
     simplify(model)
-    return quantize(model, samples, QuantizeOptions(reconstruct=False))
+    return model, samples
 
 
-@pytest.mark.parametrize("core", CORES)
-def test_kernels_give_the_references_bytes(core: str) -> None:
-    target = load_target(core)
-    program = to_integers(quantized_model().clone(), "kernels")
-    artifact = build(compile_model(quantized_model().clone(), target, "kernels", "0" * 64), "c")
+@cache
+def quantized_model() -> ir.Model:
+    model, samples = float_model()
+    return quantize(model.clone(), samples, QuantizeOptions(reconstruct=False))
+
+
+def run(model: ir.Model, core: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, result on the core, and the reference's, of every output and sample."""
+    program = to_integers(model.clone(), "kernels")
+    artifact = build(compile_model(model.clone(), load_target(core), "kernels", "0" * 64), "c")
     inputs = random_inputs(artifact.manifest, SAMPLES)
-    outputs = driver_for(target).run(artifact.files, artifact.manifest, inputs).outputs
+    outputs = driver_for(load_target(core)).run(artifact.files, artifact.manifest, inputs).outputs
     assert len(outputs) == len(CHOSEN) + 14 + len(PRODUCTS)
     for sample in range(SAMPLES):
         values = interpret(program, [inputs[v.name][sample].reshape(v.shape) for v in program.inputs])
         for value, (name, actual) in zip(program.outputs, outputs.items(), strict=True):
-            np.testing.assert_array_equal(actual[sample].reshape(-1), values[value].reshape(-1), err_msg=name)
+            yield name, actual[sample].reshape(-1), values[value].reshape(-1)
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_kernels_give_the_references_bytes(core: str) -> None:
+    for name, actual, expected in run(quantized_model(), core):
+        np.testing.assert_array_equal(actual, expected, err_msg=name)
+
+
+@pytest.mark.parametrize("core", FLOAT_CORES)
+def test_float_kernels_differ_from_the_reference_by_rounding_only(core: str) -> None:
+    model, _ = float_model()
+    for name, actual, expected in run(model, core):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6 * np.abs(expected).max(), err_msg=name)

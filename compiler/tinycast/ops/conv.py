@@ -126,7 +126,7 @@ class Conv2D(Op):
             rows = x
         else:
             rows = layer.copy(lambda h, f: x[0, h, f], height, int(x.shape[2]) // channels, self.pad_value)
-        return vector_sums(rows, weight, layer, out.shape[1])
+        return vector_sums(lambda h, f: rows[0, h, f], weight, layer, out.shape[1])
 
     def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
         return int(np.prod(out.shape)) * int(np.prod(inputs[1].shape[1:]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -65,11 +65,17 @@ class FullyConnected(Op):
         return te.compute(out.shape, lambda *i: acc(*i) + bias[i[-1]], name="biased")
 
     def _vector_product(self, x: Tensor, weight: Tensor, bias: Tensor, out: TensorType, tile: Tile) -> Tensor:
-        """The positions as one row of an image that a 1 x 1 convolution works on."""
+        """The positions as one row of an image that a 1 x 1 convolution works on; single floats are its rows."""
         positions, length = (int(n) for n in x.shape)
         layer = VectorRows(Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 0)), length, positions, tile)
+        if tile.lanes == 1 and tile.positions == 1:
+            layer = replace(layer, columns_out=1)
+            sums = vector_sums(lambda h, f: x[h, f], weight, layer, positions)
+            return te.compute(
+                out.shape, lambda i, o: sums[i, 0, o // tile.channels, 0, o % tile.channels] + bias[o], name="biased"
+            )
         rows = layer.copy(lambda _, f: x[f // length, f % length], 1, positions, 0)
-        sums = vector_sums(rows, weight, layer, 1)
+        sums = vector_sums(lambda h, f: rows[0, h, f], weight, layer, 1)
         p, c = tile.positions, tile.channels
         return te.compute(out.shape, lambda i, o: sums[0, i // p, o // c, i % p, o % c] + bias[o], name="biased")
 

@@ -97,8 +97,13 @@ def pack_depthwise(weight: Array, tile: Tile) -> Array:
     return np.ascontiguousarray(full.reshape(shape).transpose(0, 2, 1, 3))
 
 
-def vector_sums(rows: Tensor, weight: Tensor, layer: VectorRows, rows_out: int) -> Tensor:
-    """sums[h, tile of columns, block of channels, position, channel]; int32, or float32 through partial sums."""
+def vector_sums(
+    read: Callable[[te.Expr, te.Expr], te.Expr], weight: Tensor, layer: VectorRows, rows_out: int
+) -> Tensor:
+    """sums[h, tile of columns, block of channels, position, channel]; int32, or float32 through partial sums.
+
+    read(row, element) is what the window slides over.
+    """
     window, tile, lanes = layer.window, layer.tile, layer.tile.lanes
     dtype = DType.FLOAT32 if tile.wide is DType.FLOAT32 else DType.INT32
     extents = (window.kernel[0], layer.groups)
@@ -115,7 +120,7 @@ def vector_sums(rows: Tensor, weight: Tensor, layer: VectorRows, rows_out: int) 
             at = at + group * (lanes * tap) + k * tap + o * tile.channels + channel
         else:
             at = at + group * lanes + k
-        element = rows[0, h * window.strides[0] + row * window.dilations[0], at]
+        element = read(h * window.strides[0] + row * window.dilations[0], at)
         lane = position * tile.channels + channel if tile.wide is DType.INT8 else channel
         factor = weight[o, row * layer.groups + group, lane, k]
         return te.sum(te.cast(element, dtype) * te.cast(factor, dtype), axis=[r, q, k])

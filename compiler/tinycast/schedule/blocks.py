@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
+from tinycast.ir.graph import Call
+from tinycast.ir.types import DType
+from tinycast.ops.window import Window
+from tinycast.schedule.overlap import Reads
 from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.lanes import LANES
+from tinycast.tvm_bridge.rolling import roll_rows
 
 Block = Any  # TVM's handle of a stage
 Loop = Any  # TVM's handle of a loop
+_LONG_ROW_BYTES = 1024
 _REDUCED = 2  # TVM's kind of an iteration variable that is summed over
 
 
@@ -85,13 +92,32 @@ def accumulate_at(
         reduced[-fuse_last:] = [schedule.fuse(*reduced[-fuse_last:])]
     if not unroll_taps:
         length = int(schedule.get(reduced[-1]).extent)
-        factor = next(f for f in (4, 3, 2, 1) if length % f == 0)
+        factor = next(f for f in (4, 5, 3, 2, 1) if length % f == 0)
         if factor > 1:
             reduced[-1], inner = schedule.split(reduced[-1], [None, factor])
             schedule.unroll(inner)
     start = schedule.decompose_reduction(block, reduced[0])
     unroll(schedule, list(schedule.get_loops(start))[depth:])
     return reduced[-1]
+
+
+def stage_rows(schedule: Schedule, anchor: Call, staged: Block, rows: Loop) -> Reads:
+    """Copy the rows that an output row reads in its turn of `rows`. Comes last, after all else is scheduled.
+
+    Long rows that the next output row reads as well are kept. Short ones are rather copied again: to find a row in
+    a buffer that is written around takes a division.
+    """
+    schedule.compute_at(staged, rows)
+    window = getattr(anchor.op, "window", None)
+    if not isinstance(window, Window) or len(anchor.output.shape) != 4:
+        return Reads.ROW_FIRST
+    height = (window.kernel[0] - 1) * window.dilations[0] + 1
+    copy = schedule.get(staged).writes[0].source
+    row_bytes = prod(int(n) for n in copy.shape[2:]) * DType(str(copy.dtype)).itemsize
+    if window.strides[0] >= height or anchor.output.shape[1] == 1 or row_bytes < _LONG_ROW_BYTES:
+        return Reads.ROW_FIRST
+    roll_rows(schedule, staged)
+    return Reads.ROWS_ONCE
 
 
 def vectorize(schedule: Schedule, block: Block) -> None:

@@ -32,7 +32,8 @@ _HEADERS = {
     **dict.fromkeys(("tc_dot_2x2", "tc_dot_1x4", "tc_widen"), "tc_dot.h"),
     "tc_dot_4x1": "tc_dot_4x1.h",
     "tc_dot_4x4": "tc_dot_4x4.h",
-    **dict.fromkeys(("tc_dot_pairs", "tc_dot_floats", "tc_depthwise_pairs"), "tc_rows.h"),
+    **dict.fromkeys(("tc_dot_pairs", "tc_dot_floats", "tc_depthwise_pairs", "tc_depthwise_floats"), "tc_rows.h"),
+    "tc_relu": "tc_relu.h",
     **dict.fromkeys(("tc_dot_runs_2x2", "tc_dot_runs_1x4", "tc_copy_rows"), "tc_dot_runs.h"),
     "tc_depthwise_bytes": "tc_depthwise_bytes.h",
     "tc_weave": "tc_weave.h",
@@ -97,6 +98,7 @@ class _GroupCompiler:
             moved=moved,
             in_place=bool(in_place),
             lanes=self._has_lanes(),
+            scalar=not self._target.has_vectors,
         )
         names = [p.name for p, _, _ in self._parameters] + ["output"]
         copies = Copies(4, woven=True) if "weave" in self._target.micro_kernels else Copies()

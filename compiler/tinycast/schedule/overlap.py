@@ -18,6 +18,7 @@ class Reads(Enum):
     """What a kernel has copied of its input before it writes a part of its output."""
 
     ROW_FIRST = "row"  # all rows that an output row needs, before that row is written
+    ROWS_ONCE = "rows once"  # likewise, and none of them is read again
     TILE_FIRST = "tile"  # all that a tile of positions needs, before the tile is written
     AS_NEEDED = "as needed"  # nothing: input is read while the same tile or row is written
 
@@ -32,7 +33,8 @@ def overlap_distance(anchor: Call, output_itemsize: int, tile: Tile, reads: Read
     x, out = anchor.inputs[0], anchor.output
     if not isinstance(window, Window) or x.shape[0] != 1:
         return None
-    if planes and reads is not Reads.ROW_FIRST:
+    copied = reads in (Reads.ROW_FIRST, Reads.ROWS_ONCE)
+    if planes and not copied:
         return None
     if not planes and flat_positions(anchor) and anchor.op.pattern.value == "dense":
         steps = ceil(prod(out.shape[:3]) / tile.positions)
@@ -44,6 +46,11 @@ def overlap_distance(anchor: Call, output_itemsize: int, tile: Tile, reads: Read
     row_out = prod(out.shape[2:]) * output_itemsize
     row_in = (x.shape[2] if planes else prod(x.shape[2:])) * x.dtype.itemsize
     stride, top = window.strides[0], window.pads[0]
-    copied = reads is Reads.ROW_FIRST
+    if reads is Reads.ROWS_ONCE:
+        height = (window.kernel[0] - 1) * window.dilations[0] + 1
+        read = [r * stride - top + height for r in range(out.shape[1])]  # rows, before output row r is written
+        return max(
+            [0, *((r + 1) * row_out - n * row_in for r, n in enumerate(read) if n < x.shape[2 if planes else 1])]
+        )
     rows = range(out.shape[1] - 1 if copied else out.shape[1])
     return max([0, *((r + 1) * row_out - max(0, (r + copied) * stride - top) * row_in for r in rows)])

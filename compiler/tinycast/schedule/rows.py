@@ -12,11 +12,13 @@ from tinycast.tvm_bridge.row_kernels import RowKernel
 _KEPT = ("accumulator", "partial", "rows")
 
 
-def schedule_rows(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, in_place: bool, lanes: bool) -> Reads:
+def schedule_rows(
+    schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, in_place: bool, lanes: bool, scalar: bool
+) -> Reads:
     """Sums of a tile by the micro-kernel; the rest of the kernel in loops over channels, which compilers vectorize.
 
     `moved`: the kernel itself brings its input into order, while copying rows of it. `in_place`: the output may take
-    the memory of an operand. `lanes`: the rest is taken by four channels.
+    the memory of an operand. `lanes`: the rest is taken by four channels; `scalar`: it is written out.
     """
     *before, output = blocks_of(schedule)
     names = {name_of(schedule, b) for b in before}
@@ -27,17 +29,17 @@ def schedule_rows(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, 
     chunked = "partial" in names
     rows, columns, channels = list(schedule.get_loops(total))[:3]
     # Compilers vectorize no loop that writes what it may read: then a tile's results are copied last.
-    copied = [schedule.cache_write(output, 0, "local")] if in_place and not lanes else []
+    copied = [schedule.cache_write(output, 0, "local")] if in_place and not lanes and not scalar else []
     for block in (output, *copied):
         schedule.reverse_compute_at(block, channels)
-    _in_registers(schedule, output, lanes=lanes)
+    _in_registers(schedule, output, lanes=lanes, scalar=scalar)
     sums = total
     if chunked:
         sums = schedule.get_sblock("partial")
         position, channel, *chunks = list(schedule.get_loops(total))[3:]
         schedule.reorder(*chunks, position, channel)
         schedule.compute_at(sums, chunks[-1], preserve_unit_loops=True)
-        _in_registers(schedule, total, lanes=lanes)
+        _in_registers(schedule, total, lanes=lanes, scalar=scalar)
         *tile_loops, lane = list(schedule.get_loops(schedule.decompose_reduction(total, chunks[0])))[3:]
         unroll(schedule, tile_loops)
         if lanes:
@@ -62,17 +64,17 @@ def schedule_rows(schedule: Schedule, anchor: Call, tile: Tile, *, moved: bool, 
     intrinsic = _intrinsic(extents[2], extents[3], anchor, tile)
     # The start values are set inside of the position's loop, where that is a single one.
     start = schedule.decompose_reduction(sums, [*single, *several][1 if extents[0] == 1 else 0])
-    _in_registers(schedule, start, lanes=lanes)
+    _in_registers(schedule, start, lanes=lanes, scalar=scalar)
     schedule.tensorize(several[0], intrinsic)
     if "rows" not in names or (not overlap and not one_row):
         return Reads.AS_NEEDED
     return Reads.ROW_FIRST if overlap else Reads.TILE_FIRST
 
 
-def _in_registers(schedule: Schedule, block: Block, *, lanes: bool) -> None:
+def _in_registers(schedule: Schedule, block: Block, *, lanes: bool, scalar: bool) -> None:
     """Write out the loop over a tile's positions, so that its sums need no memory."""
-    *_, positions, _ = schedule.get_loops(block)
-    unroll(schedule, [positions])
+    *_, positions, channels = schedule.get_loops(block)
+    unroll(schedule, [positions, channels] if scalar else [positions])
     if lanes:
         vectorize(schedule, block)
 

@@ -15,6 +15,7 @@ from tinycast.schedule.blocks import (
     is_reduction,
     loop_depth,
     sort_stages,
+    stage_rows,
     unroll,
     vectorize,
 )
@@ -28,21 +29,29 @@ from tinycast.tvm_bridge.lanes import LANES
 
 
 def schedule_group(
-    schedule: Schedule, anchor: Call | None, tile: Tile, *, flat: bool, moved: bool, in_place: bool, lanes: bool
+    schedule: Schedule,
+    anchor: Call | None,
+    tile: Tile,
+    *,
+    flat: bool,
+    moved: bool,
+    in_place: bool,
+    lanes: bool,
+    scalar: bool,
 ) -> Reads:
     """Schedule a group around `anchor`; returns how it reads the anchor's input.
 
     `flat`: there is no anchor, and output and operands have the same elements.
 
     `moved`: operators before the anchor bring its input into order. `in_place`: the output may take the memory of
-    another operand. `lanes`: the core has vectors of four int32.
+    another operand. `lanes`: the core has vectors of four int32; `scalar`: it has none of any type.
     """
     if anchor is None:
         return _elementwise(schedule, flat=flat, lanes=lanes)
     if tile.vector and tile.wide is DType.INT8:
         return schedule_depthwise(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.vector:
-        return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place, lanes=lanes)
+        return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place, lanes=lanes, scalar=scalar)
     if tile.lanes == VECTOR:
         return schedule_runs(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.lanes:
@@ -85,10 +94,10 @@ def _dense(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
     inner = accumulate_at(schedule, total, channels, depth, fuse_last=together)
     if partial:
         accumulate_at(schedule, partial[0], inner, loop_depth(schedule, total, inner))
-    if stages.staged is not None:
-        rows = schedule.get_loops(stages.output)
-        schedule.compute_at(stages.staged, rows[len(outer) - 1] if outer else rows[0])
-    return Reads.AS_NEEDED if stages.staged is None else Reads.ROW_FIRST
+    if stages.staged is None:
+        return Reads.AS_NEEDED
+    rows = schedule.get_loops(stages.output)
+    return stage_rows(schedule, anchor, stages.staged, rows[len(outer) - 1] if outer else rows[0])
 
 
 def _channelwise(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
@@ -113,8 +122,7 @@ def _channelwise(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
     if partial:
         accumulate_at(schedule, partial[0], last, loop_depth(schedule, total, last))
     if stages.staged is not None and image:
-        schedule.compute_at(stages.staged, rows)
-        return Reads.ROW_FIRST
+        return stage_rows(schedule, anchor, stages.staged, rows)
     return Reads.AS_NEEDED
 
 

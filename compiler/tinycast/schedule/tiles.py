@@ -22,7 +22,7 @@ _CONVOLUTION_TILES = {
 }
 
 _LEAST_GROUPS = 2  # a sum over one group is no loop, which TVM needs for a micro-kernel
-_MOST_POSITIONS = 6  # as many as 16 vector registers hold sums of, with the operands
+_MOST_POSITIONS = 6  # whose copies a tile of runs makes
 _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
 _MOST_CHANNELS = 64  # of a tile whose dot products run along vectors: its sums are in memory
 
@@ -88,7 +88,7 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
     op, shape = anchor.op, anchor.output.shape
     if isinstance(op, Conv2D):
         if op.depthwise:
-            name = "depthwise_pairs" if lanes == PAIR else ""
+            name = "depthwise_pairs" if lanes == PAIR else "depthwise_floats"
             fits = x.shape[0] == 1
         else:
             name = "dot_pairs" if lanes == PAIR else "dot_floats"
@@ -100,11 +100,13 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
         columns = shape[0]
     else:
         return None
-    # One channel would leave seven of eight sums unused.
-    if not lanes or not fits or shape[-1] == 1 or name not in target.micro_kernels:
+    # The last vectors are filled up, so that a few channels cost as much as all.
+    wasted = shape[-1] < (2 if target.has_vectors else _VECTOR_CHANNELS - 2)
+    if not lanes or not fits or wasted or name not in target.micro_kernels:
         return None
     # A step of a tile: a load a position, two of weights, and two products and sums a position.
-    positions = min(range(1, min(columns, _MOST_POSITIONS) + 1), key=lambda p: (ceil(columns / p) * (5 * p + 2), -p))
+    counts = range(1, min(columns, target.row_positions) + 1)
+    positions = min(counts, key=lambda p: (ceil(columns / p) * (5 * p + 2), -p))
     input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
     wide = DType.FLOAT32 if lanes == 1 else DType.INT16
     return Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True)

@@ -32,6 +32,7 @@ class Target:
     zig_flags: tuple[str, ...]  # for `zig cc`
     local_bytes: int = 64  # the largest array that a kernel may keep for itself, on the stack or in registers
     micro_kernels: tuple[str, ...] = ()  # those of runtime_c that are worth it here (tc_dot*.h, tc_rows.h)
+    row_positions: int = 0  # of a tile of tc_rows.h: as many as registers hold eight sums of
     fallback: str = ""  # target whose build is packaged beside this one, for engines that lack its instructions
     gcc: str = ""  # cross gcc's command, "" where there is none
     gcc_flags: tuple[str, ...] = ()
@@ -43,3 +44,8 @@ class Target:
     vectors_origin: int | None = None  # where the core looks for its vector table, if not at flash_origin
     ram_origin: int = 0
     ram_bytes: int = 0
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether an instruction works on several numbers in a register of their own."""
+        return not {"simd128", "mve"}.isdisjoint(self.instructions)

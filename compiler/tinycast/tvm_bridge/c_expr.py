@@ -94,6 +94,9 @@ class ExpressionPrinter:
             return self._binary(expr.a, expr.b, *_BINARY[kind], str(expr.ty))
         if kind in (tirx.FloorDiv, tirx.FloorMod):
             raise InternalError("a floor division was not lowered")
+        if kind is tirx.Max and isinstance(expr.b, tirx.FloatImm) and expr.b.value == 0 and str(expr.ty) == "float32":
+            self.functions.add("tc_relu")
+            return f"tc_relu({self.text(expr.a)})", _ATOM
         if kind in (tirx.Min, tirx.Max):
             a, b = self._operand(expr.a, _SHIFT), self._operand(expr.b, _SHIFT)
             sign = "<" if kind is tirx.Min else ">"

@@ -30,7 +30,7 @@ class Copies:
 
 
 def use_memory_functions(statement: Statement, copies: Copies) -> Statement:
-    """Rewrite every nest of loops around one store of an element or of a constant byte."""
+    """Rewrite every nest of loops around one store of an element, of a constant byte or of zero."""
     return map_loops(statement, lambda loop: _rewrite(loop, copies))
 
 
@@ -53,7 +53,8 @@ def _call(loops: list[Any], store: Any, copies: Copies) -> tuple[Statement | Non
     dtype = DType(str(store.buffer.dtype))
     if source is not None and str(source.source.dtype) != str(store.buffer.dtype):
         return None, 0
-    if source is None and not (isinstance(store.value, tirx.IntImm) and dtype.itemsize == 1):
+    byte = _repeated_byte(store.value, dtype)
+    if source is None and byte is None:
         return None, 0
     to = _linear(store.indices[0], variables)
     origin = to if source is None else _linear(source.indices[0], variables)
@@ -73,10 +74,19 @@ def _call(loops: list[Any], store: Any, copies: Copies) -> tuple[Statement | Non
     begin = _address(store.buffer, to, loops, kept)
     size = tirx.const(run * dtype.itemsize, "int32")
     if source is None:
-        byte = tirx.const(int(store.value.value), "int32")
-        return tirx.Evaluate(tirx.call_extern("int32", "tc_fill", begin, byte, size)), kept
+        filled = tirx.call_extern("int32", "tc_fill", begin, tirx.const(byte, "int32"), size)
+        return tirx.Evaluate(filled), kept
     there = _address(source.source, origin, loops, kept)
     return tirx.Evaluate(tirx.call_extern("int32", "tc_copy", begin, there, size)), kept
+
+
+def _repeated_byte(value: Any, dtype: DType) -> int | None:
+    """What all bytes of a constant are, if they are the same: it is a byte, or zero (but not -0.0)."""
+    if not isinstance(value, tirx.IntImm | tirx.FloatImm):
+        return None
+    if dtype.itemsize == 1:
+        return int(value.value)
+    return 0 if str(value.value) in ("0", "0.0") else None
 
 
 def _are_woven(loops: list[Any], to: list[Any], origin: list[Any]) -> bool:

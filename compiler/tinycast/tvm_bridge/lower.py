@@ -11,6 +11,7 @@ from tvm.target import Target
 
 from tinycast.tvm_bridge.copies import Copies, use_memory_functions
 from tinycast.tvm_bridge.lanes import use_lanes
+from tinycast.tvm_bridge.rolling import parallel_again
 from tinycast.tvm_bridge.start_values import start_from_addends
 from tinycast.tvm_bridge.unswitch import unswitch
 
@@ -67,7 +68,8 @@ def _clean_up() -> Any:
 
 def lower(module: Any, copies: Copies) -> PrimFunc:
     """The lowered body of the module's only function: flat buffers, plain loops, and calls that copy."""
-    flat = _run(_pipeline(), module)
+    (function,) = module.functions.values()
+    flat = _run(_pipeline(), _module(function.with_body(parallel_again(function.body))))
     placed = _run(_place_temporaries(), _module(flat.with_body(use_lanes(flat.body))))
     moved = placed.with_body(start_from_addends(use_memory_functions(unswitch(placed.body), copies)))
     return _run(_clean_up(), _module(moved))

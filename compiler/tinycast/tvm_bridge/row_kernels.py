@@ -32,9 +32,7 @@ class RowKernel:
     @property
     def function(self) -> str:
         """The function of runtime_c."""
-        if self.tap_step:
-            return "tc_depthwise_pairs"
-        return "tc_dot_floats" if self.lanes == 1 else "tc_dot_pairs"
+        return f"tc_{'depthwise' if self.tap_step else 'dot'}_{'floats' if self.lanes == 1 else 'pairs'}"
 
     def register(self) -> str:
         """Tell TVM of it. Returns the intrinsic's name."""

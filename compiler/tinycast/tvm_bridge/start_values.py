@@ -1,7 +1,7 @@
-"""Sums of a micro-kernel start at what is added to them afterwards.
+"""Sums start at what is added to them afterwards.
 
-Where sums are set to zero, a micro-kernel adds to them in place, and each is then read only as `sum + bias[i]`,
-the sums are set to `bias[i]` instead: the same integers, without the additions.
+Where sums are set to zero, added to, and each is then read only as `sum + bias[i]`, the sums are set to `bias[i]`
+instead: the same integers (and floats, but for rounding), without the additions.
 """
 
 from __future__ import annotations
@@ -13,32 +13,45 @@ import tvm_ffi
 from tvm import tirx
 from tvm.ir import Call, TensorLoad
 
-from tinycast.ir.types import DType
 from tinycast.tvm_bridge.nodes import walk
 
 Node = Any
 
 
 def start_from_addends(statement: Node) -> Node:
-    """Rewrite every sequence of statements that sets, computes and reads sums in int32."""
+    """Rewrite every sequence of statements that sets, computes and reads sums."""
     stored = [store.buffer for store in _below([statement], tirx.BufferStore)]
 
     def rewrite(sequence: Node) -> Node:
-        statements = _rewrite(list(sequence.seq), stored)
-        return sequence if statements is None else tirx.SeqStmt(statements)
+        zeroed: list[Node] = []
+        for statement in sequence.seq:
+            if _is_zeroed(statement) and not any(statement.buffer.same_as(sums) for sums in zeroed):
+                zeroed.append(statement.buffer)
+        for sums in zeroed:
+            statements = _rewrite(list(sequence.seq), sums, stored)
+            if statements is not None:
+                return tirx.SeqStmt(statements)
+        return sequence
 
     return tvm_ffi.structural_map(statement, (tirx.SeqStmt, rewrite))
 
 
-def _rewrite(statements: list[Node], stored: list[Node]) -> list[Node] | None:
-    zeroed = [s for s in statements if _is_zeroed_sum(s)]
-    if not zeroed:
+def _rewrite(statements: list[Node], sums: Node, stored: list[Node]) -> list[Node] | None:
+    starts = [s for s in statements if _is_zeroed(s) and s.buffer.same_as(sums)]
+    rest = [s for s in statements if not any(s is start for start in starts)]
+
+    def is_summed(node: Node) -> bool:
+        return isinstance(node, tirx.BufferStore) and bool(node.buffer.same_as(sums))
+
+    if not all(_adds_to_itself(node) for node in _below(rest, tirx.BufferStore) if is_summed(node)):
         return None
-    sums, rest = zeroed[0].buffer, [s for s in statements if not _is_zeroed_sum(s)]
-    additions = [add for add in _below(rest, tirx.Add) if _addend(add, sums) is not None]
+    later = [node for statement in rest for node in walk(statement, is_summed)]
+    additions = [node for node in later if isinstance(node, tirx.Add) and _addend(node, sums) is not None]
     by_kernels = [c for c in _below(rest, Call) if _is_named(c, "tvm_access_ptr") and c.args[1].same_as(sums)]
-    reads = [load for load in _below(rest, TensorLoad) if load.source.same_as(sums)]
-    if not by_kernels or len(reads) != len(additions):
+    reads = [node for node in later if isinstance(node, TensorLoad) and node.source.same_as(sums)]
+    # Compilers do it themselves for integers, if they see the sum.
+    seen = not by_kernels and "float" not in str(sums.dtype)
+    if seen or len(reads) != len(additions):
         return None
     addends: dict[int, Node] = {}
     for add in additions:
@@ -53,29 +66,38 @@ def _rewrite(statements: list[Node], stored: list[Node]) -> list[Node] | None:
             return None
         if any(v.same_as(c) for v in _below([addend], tirx.Var) for c in changing):
             return None
-    if addends.keys() != {int(s.indices[0]) for s in zeroed if s.buffer.same_as(sums)}:
+    if addends.keys() != {int(s.indices[0]) for s in starts}:
         return None
 
     def without_addend(add: Node) -> Node:
         found = _addend(add, sums)
         return add if found is None else tirx.BufferLoad(sums, [tirx.const(found[0], "int32")])
 
+    def without_addends(store: Node) -> Node:
+        return store if is_summed(store) else tvm_ffi.structural_map(store, (tirx.Add, without_addend))
+
     return [
         tirx.BufferStore(sums, addends[int(s.indices[0])], s.indices)
-        if _is_zeroed_sum(s)
-        else tvm_ffi.structural_map(s, (tirx.Add, without_addend))
+        if any(s is start for start in starts)
+        else tvm_ffi.structural_map(s, (tirx.BufferStore, without_addends))
         for s in statements
     ]
 
 
-def _is_zeroed_sum(statement: Node) -> bool:
+def _is_zeroed(statement: Node) -> bool:
     return (
         isinstance(statement, tirx.BufferStore)
-        and str(statement.buffer.dtype) == DType.INT32.value
-        and isinstance(statement.value, tirx.IntImm)
-        and int(statement.value) == 0
+        and isinstance(statement.value, tirx.IntImm | tirx.FloatImm)
+        and statement.value.value == 0
         and isinstance(statement.indices[0], tirx.IntImm)
     )
+
+
+def _adds_to_itself(store: Node) -> bool:
+    """Whether the statement is `sums[i] = sums[i] + …`."""
+    here = tirx.BufferLoad(store.buffer, store.indices)
+    value = store.value
+    return isinstance(value, tirx.Add) and any(tvm_ffi.structural_equal(here, side) for side in (value.a, value.b))
 
 
 def _addend(add: Node, sums: Node) -> tuple[int, Node] | None:
