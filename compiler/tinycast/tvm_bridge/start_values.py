@@ -69,12 +69,19 @@ def _rewrite(statements: list[Node], sums: Node, stored: list[Node]) -> list[Nod
     if addends.keys() != {int(s.indices[0]) for s in starts}:
         return None
 
+    done = tirx.decl_buffer(sums.shape, sums.dtype)  # stands for sums, so that no other addend is taken for theirs
+
     def without_addend(add: Node) -> Node:
         found = _addend(add, sums)
-        return add if found is None else tirx.BufferLoad(sums, [tirx.const(found[0], "int32")])
+        return add if found is None else tirx.BufferLoad(done, [tirx.const(found[0], "int32")])
+
+    def as_sum(load: Node) -> Node:
+        return tirx.BufferLoad(sums, load.indices) if load.source.same_as(done) else load
 
     def without_addends(store: Node) -> Node:
-        return store if is_summed(store) else tvm_ffi.structural_map(store, (tirx.Add, without_addend))
+        if is_summed(store):
+            return store
+        return tvm_ffi.structural_map(tvm_ffi.structural_map(store, (tirx.Add, without_addend)), (TensorLoad, as_sum))
 
     return [
         tirx.BufferStore(sums, addends[int(s.indices[0])], s.indices)
