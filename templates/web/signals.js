@@ -119,7 +119,7 @@ function makeNumbers(port, changed) {
   const field = make("textarea", { spellcheck: false, "aria-label": `${length} numbers for ${port.name}` });
   const status = make("p", { className: "note", role: "status" });
   const [low, high] = holds(port) ?? [0, 1];
-  const isInteger = port.scale === null && port.dtype !== "float32";
+  const isInteger = port.scale === null && !port.dtype.startsWith("float");
 
   function tell() {
     const values = field.value.split(/[\s,;[\](){}]+/).filter(Boolean).map(Number);

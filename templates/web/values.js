@@ -30,7 +30,7 @@ function toElements(model, port, values) {
   const kind = ARRAYS[port.dtype];
   return port.dtype === "int64"
     ? kind.from(values, (value) => BigInt(Math.round(value)))
-    : kind.from(values, (value) => (port.dtype === "float32" ? value : Math.round(value)));
+    : kind.from(values, (value) => (port.dtype.startsWith("float") ? value : Math.round(value)));
 }
 
 /** An output's elements as real numbers. */

@@ -311,8 +311,11 @@ def test_every_element_type_has_its_typed_array(tmp_path: Path) -> None:
     artifact = wasm_package(finish_wasm(source, build_wasm(source.files, "tiny", target)))
     lay_out(artifact.files, tmp_path)
     (tmp_path / "package.json").write_text('{"type": "module"}')
+    halves = [dtype.value for dtype in types if dtype.is_coded_float and dtype.itemsize == 2]
+    bytes_ = [dtype.value for dtype in types if dtype.is_coded_float and dtype.itemsize == 1]
     got = node(
         tmp_path,
+        f"const HALVES = {halves}, BYTES = {bytes_};"
         """
         const outputs = (await load()).run({
           bool: Uint8Array.of(0, 1),
@@ -325,6 +328,13 @@ def test_every_element_type_has_its_typed_array(tmp_path: Path) -> None:
           int64: BigInt64Array.of(-9223372036854775808n, 7n),
           uint64: BigUint64Array.of(18446744073709551615n, 7n),
           float32: Float32Array.of(0.5, -Infinity),
+          float64: Float64Array.of(0.1, -Infinity),
+          int4: Int8Array.of(-8, 7),
+          int2: Int8Array.of(-2, 1),
+          uint4: Uint8Array.of(15, 7),
+          uint2: Uint8Array.of(3, 1),
+          ...Object.fromEntries(HALVES.map((name) => [name, Uint16Array.of(65535, 7)])),
+          ...Object.fromEntries(BYTES.map((name) => [name, Uint8Array.of(255, 7)])),
         });
         show(Object.entries(outputs).map(([name, array]) => [name, array.constructor.name, Array.from(array, String)]));
         """,
@@ -340,6 +350,13 @@ def test_every_element_type_has_its_typed_array(tmp_path: Path) -> None:
         "int64": ("BigInt64Array", ["-9223372036854775808", "7"]),
         "uint64": ("BigUint64Array", ["18446744073709551615", "7"]),
         "float32": ("Float32Array", ["0.5", "-Infinity"]),
+        "float64": ("Float64Array", ["0.1", "-Infinity"]),
+        "int4": ("Int8Array", ["-8", "7"]),
+        "int2": ("Int8Array", ["-2", "1"]),
+        "uint4": ("Uint8Array", ["15", "7"]),
+        "uint2": ("Uint8Array", ["3", "1"]),
+        **dict.fromkeys(halves, ("Uint16Array", ["65535", "7"])),
+        **dict.fromkeys(bytes_, ("Uint8Array", ["255", "7"])),
     }
 
 

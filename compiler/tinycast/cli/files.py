@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinycast.errors import UsageError
+from tinycast.ir.types import inside
+from tinycast.model.ports import is_foreign
 
 
 def check_output_file(path: Path, *, force: bool) -> None:
@@ -36,3 +38,8 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         raise UsageError(f"the output cannot be written: {error.strerror}", where=str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def storable(array: NDArray[Any]) -> NDArray[Any]:
+    """Files of NumPy lack some types: float32 or a byte has the same numbers."""
+    return inside(array) if is_foreign(array.dtype) else array

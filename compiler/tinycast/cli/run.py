@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tinycast.cli.common import PATH, Output, force_option, output_options
-from tinycast.cli.files import check_output_file, write_arrays
+from tinycast.cli.files import check_output_file, storable, write_arrays
 from tinycast.execute.inputs import load_inputs
 from tinycast.execute.select import driver_for
 from tinycast.package import read_artifact
@@ -28,7 +28,8 @@ def command(
     """Build the compiled model in DIR for its target and run it on every sample.
 
     The samples lie on axis 0 of one array an input, named as the ONNX model names it. A quantized input takes its own
-    integers, or real numbers. The outputs are written as the model gives them: integers, where it is quantized.
+    integers, or real numbers. The outputs are written as the model gives them: integers, where it is quantized;
+    float32 or bytes for types that NumPy's files lack.
     """
     if destination is not None:
         check_output_file(destination, force=force)
@@ -40,8 +41,9 @@ def command(
     with output.progress() as tell:
         tell(f"running {count} samples on {driver.name}", 0, 1)
         measured = driver.run(artifact.files, manifest, inputs)
+    outputs = {name: storable(array) for name, array in measured.outputs.items()}
     if destination is not None:
-        write_arrays(destination, measured.outputs)
+        write_arrays(destination, outputs)
     data = {
         "name": manifest["name"],
         "target": manifest["target"],
@@ -50,12 +52,12 @@ def command(
         "outputs": [
             {
                 "name": port["name"],
-                "shape": list(measured.outputs[port["name"]].shape),
+                "shape": list(outputs[port["name"]].shape),
                 "dtype": port["dtype"],
                 "scale": port["scale"],
                 "zero_point": port["zero_point"],
-                "minimum": measured.outputs[port["name"]].min().item(),
-                "maximum": measured.outputs[port["name"]].max().item(),
+                "minimum": outputs[port["name"]].min().item(),
+                "maximum": outputs[port["name"]].max().item(),
             }
             for port in manifest["outputs"]
         ],

@@ -17,6 +17,7 @@ from tinycast.errors import UsageError, VerificationError
 from tinycast.execute.inputs import load_inputs, random_inputs, to_port, to_real
 from tinycast.execute.select import driver_for
 from tinycast.model import Session, inputs_of, load, sha256, simplify
+from tinycast.model.ports import is_float
 from tinycast.model.state import State, add_states
 from tinycast.package import read_artifact
 from tinycast.pipeline import CompileOptions, compile_file
@@ -162,11 +163,14 @@ def _model_of(manifest: Mapping[str, Any], folder: Path, given: Path | None) -> 
 
 
 def _has_float_io(manifest: Mapping[str, Any], model: onnx_ir.Model) -> bool:
-    """Whether the inputs and outputs kept the model's own types."""
-    values = {value.name: value.dtype for value in (*model.graph.inputs, *model.graph.outputs)}
+    """Whether all inputs and outputs that are floats in the model are float32."""
+    own = {value.name: value.dtype for value in (*model.graph.inputs, *model.graph.outputs)}
     ports = (*manifest["inputs"], *manifest["outputs"])
     return all(
-        np.dtype(port["dtype"]) == (dtype and dtype.numpy()) for port in ports for dtype in [values[port["name"]]]
+        port["dtype"] == "float32"
+        for port in ports
+        for dtype in [own[port["name"]]]
+        if dtype is not None and is_float(dtype.numpy())
     )
 
 
@@ -183,7 +187,7 @@ def _reference(model: onnx_ir.Model, manifest: Mapping[str, Any], inputs: Arrays
     ports = {port["name"]: port for port in manifest["inputs"]}
     own = {info.name: info.dtype for info in inputs_of(model)}
     fed = {
-        name: to_real(array, ports[name]) if own[name].kind == "f" else array.astype(own[name])
+        name: (to_real(array, ports[name]) if is_float(own[name]) else array).astype(own[name])
         for name, array in inputs.items()
     }
     outputs = Session(model).run_samples(fed, kept)

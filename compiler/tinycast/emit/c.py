@@ -157,9 +157,10 @@ def _table(view: PortView, data: Array, exact: bool) -> _GoldenTable:
     if data.size != view.elements:
         raise InternalError(f"golden data has {data.size} elements, not {view.elements}", where=view.port.name)
     tolerance = "0"
-    if view.dtype is DType.FLOAT32:
-        finite = np.abs(data[np.isfinite(data)])
-        tolerance = float_literal(_FLOAT_TOLERANCE * float(finite.max(initial=0.0)))
+    if view.dtype.inside is DType.FLOAT32 and not view.port.value.is_constant:
+        reals = data.astype(np.float32)
+        finite = np.abs(reals[np.isfinite(reals)])
+        tolerance = float_literal(max(_FLOAT_TOLERANCE, view.dtype.epsilon) * float(finite.max(initial=0.0)))
     elif view.port.quant is not None and not exact:
         tolerance = "1"  # a float layer before it may round to the other side of a step
     return _GoldenTable(view, table_rows(data.astype(view.dtype.numpy), view.dtype), tolerance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinycast.ir.types import Array, DType
+from tinycast.ir.types import Array, DType, to_carrier
 
 _LEAST = {DType.INT32: (-(2**31), "INT32_MIN"), DType.INT64: (-(2**63), "INT64_MIN")}
 _LINE_COLUMNS = 116  # 120 less the indentation
@@ -20,6 +20,13 @@ def float_literal(value: float) -> str:
     return f"{single!s}f"
 
 
+def double_literal(value: float) -> str:
+    """Return the shortest decimal that reads back as the same float64."""
+    if np.isfinite(value):
+        return repr(value)
+    return "(0.0 / 0.0)" if np.isnan(value) else "(1.0 / 0.0)" if value > 0 else "(-1.0 / 0.0)"
+
+
 def integer_literal(value: int, dtype: DType) -> str:
     """Return an integer constant; the least value has no literal of its own in C."""
     least = _LEAST.get(dtype)
@@ -30,8 +37,10 @@ def integer_literal(value: int, dtype: DType) -> str:
 
 def table_rows(data: Array, dtype: DType) -> list[str]:
     """Return the lines between the braces of an array's initializer, each at most 120 columns when indented by 4."""
-    flat = data.reshape(-1)
-    if dtype is DType.FLOAT32:
+    flat, dtype = to_carrier(data.reshape(-1)), dtype.carrier
+    if dtype is DType.FLOAT64:
+        items = [double_literal(float(v)) for v in flat]
+    elif dtype is DType.FLOAT32:
         finite = bool(np.isfinite(flat).all())  # almost always, and much faster to print
         items = [f"{v!s}f" if finite else float_literal(float(v)) for v in flat]
     elif dtype in _LEAST or dtype is DType.UINT32:

@@ -42,6 +42,11 @@ class PortView:
         return self.elements * self.port.dtype.itemsize
 
     @property
+    def to_float(self) -> str:
+        """What makes an element of a float type a float32, in front of its brackets."""
+        return f"tc_from_{self.dtype.value}" if self.dtype.is_coded_float else "(float)"
+
+    @property
     def scale(self) -> str | None:
         return None if self.port.quant is None else float_literal(self.port.quant.scale[0])
 

@@ -26,6 +26,7 @@ _TYPED_ARRAYS = {
     DType.INT64: "BigInt64Array",
     DType.UINT64: "BigUint64Array",
     DType.BOOL: "Uint8Array",
+    DType.FLOAT64: "Float64Array",
 }
 # A module that only engines with these instructions take for valid. Its function is `i8x16.popcnt(i8x16.splat(0))`.
 _PROBES = {
@@ -79,7 +80,7 @@ def inline_loader(package: Artifact) -> bytes:
 
 def render_script(template: str, manifest: Mapping[str, Any], **context: Any) -> bytes:
     """Return a template around a loader, filled in with the manifest, typed arrays by type, and `context`."""
-    arrays = {dtype.value: array for dtype, array in _TYPED_ARRAYS.items()}
+    arrays = {dtype.value: _TYPED_ARRAYS[dtype.carrier] for dtype in DType}
     return render(template, name=manifest["name"], manifest=manifest, arrays=arrays, **context)
 
 

@@ -14,6 +14,7 @@ from tinycast.errors import UsageError
 from tinycast.execute.inputs import AnyArray, to_port
 from tinycast.execute.samples import join_samples
 from tinycast.execute.types import ExecutionError
+from tinycast.ir.types import to_carrier
 
 
 class Instance:
@@ -120,4 +121,4 @@ def _to_bytes(array: AnyArray, port: Mapping[str, Any]) -> bytes:
     elements = to_port(array, port)
     if elements.dtype != dtype:
         raise UsageError(f"expected {dtype}, got {array.dtype}", where=where, fix="convert the array")
-    return elements.astype(dtype.newbyteorder("<")).tobytes()
+    return to_carrier(elements).tobytes()

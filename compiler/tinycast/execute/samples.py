@@ -9,7 +9,7 @@ import numpy as np
 
 from tinycast.errors import UsageError
 from tinycast.execute.types import ExecutionError
-from tinycast.ir.types import Array
+from tinycast.ir.types import Array, DType, from_carrier, to_carrier
 
 
 def split_samples(manifest: Mapping[str, Any], inputs: Mapping[str, Array]) -> list[list[bytes]]:
@@ -31,7 +31,7 @@ def split_samples(manifest: Mapping[str, Any], inputs: Mapping[str, Array]) -> l
         if array.ndim == 0 or array.shape[1:] not in (shape, tuple(port["shape"])):
             expected = ", ".join(str(size) for size in ("samples", *shape))
             raise UsageError(f"expected shape ({expected}), got {array.shape}", where=where, fix="reshape the array")
-        columns.append([sample.astype(dtype.newbyteorder("<")).tobytes() for sample in array])
+        columns.append([sample.tobytes() for sample in to_carrier(array)])
     if not columns:  # a model of constants
         return [[]]
     counts = {len(column) for column in columns}
@@ -60,8 +60,9 @@ def join_samples(manifest: Mapping[str, Any], raw: bytes, count: int) -> dict[st
     for port in ports:
         end = offset + int(port["bytes"])
         column = np.ascontiguousarray(rows[:, offset:end])
-        values = np.frombuffer(column.tobytes(), np.dtype(port["dtype"]).newbyteorder("<"))
-        outputs[port["name"]] = values.astype(np.dtype(port["dtype"])).reshape(count, *_sample_shape(port))
+        dtype = DType(port["dtype"])
+        values = from_carrier(np.frombuffer(column.tobytes(), dtype.carrier.numpy), dtype)
+        outputs[port["name"]] = values.copy().reshape(count, *_sample_shape(port))
         offset = end
     return outputs
 

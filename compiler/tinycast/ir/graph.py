@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinycast.errors import InternalError
-from tinycast.ir.types import Array, DType, Value
+from tinycast.ir.types import Array, DType, Value, inside
 
 Tensor = Any  # tvm.te.Tensor; only tvm_bridge may import tvm
 
@@ -296,6 +296,7 @@ class Builder:
         self.calls: list[Call] = []
 
     def constant(self, data: Array, name: str = "constant") -> Value:
+        data = inside(data)
         return Value(f"{self.source}.{name}", data.shape, DType(data.dtype.name), data=data)
 
     def call(self, op: Op, inputs: Sequence[Value], name: str = "") -> Value:
@@ -316,7 +317,10 @@ class Builder:
         """All outputs of `op`."""
         if all(v.data is not None for v in inputs):
             arrays = op.reference_all([v.data for v in inputs if v.data is not None])
-            return tuple(self.constant(array, f"folded_{i}") for i, array in enumerate(arrays))
+            return tuple(
+                Value(f"{self.source}.folded_{i}", array.shape, DType(array.dtype.name), data=array)
+                for i, array in enumerate(arrays)
+            )
         outputs = tuple(
             Value(self.program.unique_name(f"{self.source}.{i}"), kind.shape, kind.dtype)
             for i, kind in enumerate(op.infer_all(inputs))

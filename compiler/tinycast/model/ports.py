@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -18,6 +19,16 @@ class TensorInfo:
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[np.generic]
+
+
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """Whether a NumPy type is a float: one that only ml_dtypes has, too."""
+    return dtype.name.startswith(("float", "bfloat"))
+
+
+def is_foreign(dtype: np.dtype[Any]) -> bool:
+    """Whether a type is one of ml_dtypes, which NumPy's files and ONNX Runtime's inputs lack."""
+    return dtype.isbuiltin == 2
 
 
 def inputs_of(model: ir.Model) -> list[TensorInfo]:

@@ -11,16 +11,24 @@ import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 import onnxruntime
+from onnx.reference import ReferenceEvaluator
 
 from tinycast.errors import ModelError, UsageError
 from tinycast.model.files import read_proto
+from tinycast.model.ports import is_foreign
 from tinycast.model.state import State
 
 Array = npt.NDArray[Any]
 
 
+# ONNX Runtime has few kernels of float64, and takes no arrays of the types that NumPy lacks.
+_BY_REFERENCE = {ir.DataType.DOUBLE} | {
+    kind for kind in ir.DataType if kind is not ir.DataType.UNDEFINED and is_foreign(kind.numpy())
+}
+
+
 class Session:
-    """A model held ready in ONNX Runtime on one thread.
+    """A model held ready in ONNX Runtime on one thread, or in ONNX's reference where that has no such input or output.
 
     `model` is a model or the path of one. `outputs` names the values to compute, intermediate ones too; by
     default the model's outputs. `optimized=False` runs every node as it stands (ORT_DISABLE_ALL).
@@ -35,6 +43,7 @@ class Session:
     ) -> None:
         proto = ir.serde.serialize_model(model) if isinstance(model, ir.Model) else read_proto(model)
         self.outputs = [value.name for value in proto.graph.output] if outputs is None else list(outputs)
+        self._ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in proto.graph.input}
         self._aliases = _add_outputs(proto, self.outputs)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -42,8 +51,13 @@ class Session:
         levels = onnxruntime.GraphOptimizationLevel
         options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimized else levels.ORT_DISABLE_ALL
         try:
-            self._session = onnxruntime.InferenceSession(
-                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            ports = [*proto.graph.input, *proto.graph.output]
+            self._session: Any = (
+                ReferenceEvaluator(proto)
+                if any(value.type.tensor_type.elem_type in _BY_REFERENCE for value in ports)
+                else onnxruntime.InferenceSession(
+                    proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                )
             )
         # ONNX Runtime has a class for each of its status codes, and no common one.
         except Exception as error:
@@ -63,12 +77,11 @@ class Session:
         The outputs come in the same convention. With `states` the samples are one stream: each of these inputs is
         what the sample before gave as its output.
         """
-        shapes = {value.name: value.shape for value in self._session.get_inputs()}
         count = len(next(iter(samples.values())))
         carried = {state.input: state.initial for state in states}
         results = []
         for i in range(count):
-            sample = {name: take_sample(array, i, len(shapes[name])) for name, array in samples.items()}
+            sample = {name: take_sample(array, i, self._ranks[name]) for name, array in samples.items()}
             result = self.run({**sample, **carried})
             carried = {state.input: result[state.output] for state in states}
             results.append(result)

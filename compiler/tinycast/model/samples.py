@@ -14,7 +14,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from tinycast.errors import UsageError
-from tinycast.model.ports import TensorInfo, inputs_of
+from tinycast.model.ports import TensorInfo, inputs_of, is_float, is_foreign
 from tinycast.model.run import Session, take_sample
 from tinycast.model.state import State
 
@@ -102,10 +102,12 @@ def _check(array: Array, info: TensorInfo, path: Path) -> Array:
         )
     if len(array) == 0:
         raise UsageError("the sample file has no samples", where=where, fix="give at least one sample")
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind == "V" and is_foreign(info.dtype) and array.dtype.itemsize == info.dtype.itemsize:
+        array = array.view(info.dtype)  # files do not say which of the types that NumPy lacks it is
+    if array.dtype.kind not in "biuf" and array.dtype != info.dtype:
         raise UsageError(f"the samples of {info.name!r} are not numbers", where=where, fix=f"store {info.dtype}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        index = int(np.argwhere(~np.isfinite(array))[0][0])
+    if is_float(array.dtype) and not np.isfinite(array.astype(np.float64)).all():
+        index = int(np.argwhere(~np.isfinite(array.astype(np.float64)))[0][0])
         raise UsageError(f"sample {index} of {info.name!r} has NaN or Inf", where=where, fix="remove it")
     return _cast(array, info, where)
 
@@ -114,8 +116,10 @@ def _cast(array: Array, info: TensorInfo, where: str) -> Array:
     """The array in the model's type. Only rounding between float types may change a value."""
     with np.errstate(all="ignore"):
         cast: Array = array.astype(info.dtype)
-        both_float = array.dtype.kind == "f" and info.dtype.kind == "f"
-        exact = np.isfinite(cast).all() if both_float else np.array_equal(cast.astype(array.dtype), array)
+        if is_float(array.dtype) and is_float(info.dtype):
+            exact = bool(np.isfinite(cast.astype(np.float64)).all())
+        else:
+            exact = np.array_equal(cast.astype(array.dtype), array)
     if not exact:
         raise UsageError(
             f"the samples of {info.name!r} do not fit the model's type {info.dtype}",

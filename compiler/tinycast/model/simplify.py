@@ -52,6 +52,7 @@ def simplify(model: ir.Model) -> None:
     passes.InlinePass()(model)
     name_values(model)
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    _make_casts(model)
     if rewrite_qoperators(model):
         infer_shapes(model)
     for _ in range(_ROUNDS):
@@ -100,6 +101,17 @@ def transpose_quantized_constants(model: ir.Model) -> int:
         replace(node, [new], new.outputs[0])
         changed += 1
     return changed
+
+
+def _make_casts(model: ir.Model) -> None:
+    """CastLike as Cast. The optimizer does the same, but forgets how the node says to round."""
+    for node in list(model.graph):
+        like = node.inputs[1] if node.op_type == "CastLike" else None
+        if like is not None and like.dtype is not None:
+            attributes = [ir.AttrInt64("to", like.dtype), *node.attributes.values()]
+            cast = ir.Node("", "Cast", node.inputs[:1], attributes, name=node.name)
+            cast.outputs[0].shape, cast.outputs[0].type = node.outputs[0].shape, ir.TensorType(like.dtype)
+            replace(node, [cast], cast.outputs[0])
 
 
 def _fold_constants(model: ir.Model) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinycast.ir.graph import Routine, TensorType
 from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.formats import Decode, Encode, Rule
 from tinycast.ops.node import Node
 
 
@@ -32,15 +33,14 @@ class BitCast(Routine):
 
 
 def import_bit_cast(node: Node) -> Value:
-    output = node.onnx.outputs[0]
-    name = np.dtype(output.dtype.numpy()).name if output.dtype is not None else ""
-    if name not in {d.value for d in DType}:
-        node.reject(f"the element type {name} is not supported")
-    x = node.input(0)
-    if x.dtype.itemsize != DType(name).itemsize:
-        node.reject(f"{x.dtype.value} and {name} differ in width")
-    (y,) = node.build.call_all(BitCast(DType(name)), [x])
-    return y
+    source, target, build = node.input_type(0), node.output_type(), node.build
+    if source.is_narrow_integer or target.is_narrow_integer:
+        node.reject("integers of less than a byte are not supported")
+    if source.itemsize != target.itemsize:
+        node.reject(f"{source.value} and {target.value} differ in width")
+    x = build.call(Encode(Rule(source)), [node.input(0)]) if source.is_storage else node.input(0)
+    (y,) = build.call_all(BitCast(target), [x])
+    return build.call(Decode(target), [y]) if target.is_storage else y
 
 
 IMPORTERS = {"BitCast": import_bit_cast}

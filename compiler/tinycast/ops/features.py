@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from tinycast.ir.graph import Routine, TensorType
-from tinycast.ir.types import Array, DType, Value
+from tinycast.ir.types import Array, DType, Value, inside
 from tinycast.ops.extrema import Extremum, ReduceExtremum
 from tinycast.ops.gather import Gather
 from tinycast.ops.linear_models import float_attribute
@@ -134,7 +134,7 @@ def _encoding(node: Node, side: str) -> Array:
     array = None if tensor is None else tensor.as_tensor().numpy().reshape(-1)
     if array is None or array.dtype.name not in {d.value for d in DType}:
         node.reject(f"its {side} are no numbers", fix="encode text before the model")
-    return array
+    return inside(array)
 
 
 def _int_attribute(node: Node, name: str) -> Array:

@@ -69,10 +69,7 @@ def import_one_hot(node: Node) -> Value:
 
 def import_eye_like(node: Node) -> Value:
     rows, columns = node.input(0).shape
-    output = node.onnx.outputs[0]
-    assert output.dtype is not None
-    dtype = DType(np.dtype(output.dtype.numpy()).name)
-    return node.build.constant(np.eye(rows, columns, node.int("k", 0), dtype.numpy), "eye")
+    return node.build.constant(np.eye(rows, columns, node.int("k", 0), node.output_type().inside.numpy), "eye")
 
 
 def import_range(node: Node) -> Value:

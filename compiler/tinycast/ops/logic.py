@@ -172,15 +172,6 @@ def import_where(node: Node) -> Value:
     return node.build.call(Where(), [node.input(i) for i in range(3)])
 
 
-def import_cast(node: Node) -> Value:
-    output = node.onnx.outputs[0]
-    name = np.dtype(output.dtype.numpy()).name if output.dtype is not None else ""
-    if name not in {d.value for d in DType}:
-        node.reject(f"the element type {name} is not supported")
-    x = node.input(0)
-    return x if x.dtype is DType(name) else node.build.call(Cast(DType(name)), [x])
-
-
 IMPORTERS = {
     **{
         name: import_logic
@@ -188,8 +179,6 @@ IMPORTERS = {
         if name not in ("IsPositiveInf", "IsNegativeInf", "ShiftLeft", "ShiftRight")
     },
     "BitShift": import_bit_shift,
-    "Cast": import_cast,
-    "CastLike": import_cast,
     "IsInf": import_is_inf,
     "Where": import_where,
 }

@@ -119,6 +119,23 @@ class Node:
         """A value with a name of its own."""
         return Value(self.build.program.unique_name(f"{self.build.source}.{name}"), shape, dtype)
 
+    def output_type(self, index: _Int = 0) -> DType:
+        """The element type that ONNX gives an output: inside of the model it is `.inside` of that."""
+        return self._type(self.onnx.outputs[index])
+
+    def input_type(self, index: _Int) -> DType:
+        """The element type that ONNX gives an input."""
+        value = self.onnx.inputs[index]
+        assert value is not None
+        return self._type(value)
+
+    def _type(self, value: onnx_ir.Value) -> DType:
+        name = np.dtype(value.dtype.numpy()).name if value.dtype is not None else "that is not known"
+        try:
+            return DType(name)
+        except ValueError:
+            self.reject(f"the element type {name} is not supported")
+
     def reject(self, reason: str, fix: str = "") -> NoReturn:
         """Say that this node cannot be compiled; all such nodes are reported together."""
         raise ModelError(f"{self.kind}: {reason}", where=self.build.source, fix=fix)

@@ -174,15 +174,12 @@ class Alias(Op):
         return self
 
 
-_RANGE = {DType.INT8: (-128, 127), DType.UINT8: (0, 255)}
-
-
 def import_quantize(node: Node) -> Value:
     from tinycast.ops.quantize_at_run_time import quantized  # made of operators whose integer forms are made of these
 
-    output = node.onnx.outputs[0].dtype
-    dtype = DType.UINT8 if output is None else _element_type(node, np.dtype(output.numpy()).name)
-    if dtype not in _RANGE or not _is_constant(node) or node.int("block_size", 0):
+    dtype = node.output_type()
+    is_byte = dtype in (DType.INT8, DType.UINT8) or dtype.is_narrow_integer
+    if not is_byte or not _is_constant(node) or node.int("block_size", 0):
         return quantized(node, dtype)
     x, zero = node.input(0), node.constant(2)
     scale = node.required(1)
@@ -190,18 +187,12 @@ def import_quantize(node: Node) -> Value:
     if scale.size > 1:
         x = node.build.call(Binary(BinaryFunction.DIV), [x, _channel_scales(node, scale, len(x.shape))])
         scale = np.ones(1, np.float32)
-    return node.build.call(Quantize(float(scale.reshape(-1)[0]), point, *_RANGE[dtype], dtype), [x])
+    return node.build.call(Quantize(float(scale.reshape(-1)[0]), point, *dtype.bounds, dtype.inside), [x])
 
 
 def _is_constant(node: Node) -> bool:
     """Whether scale and zero point are known."""
     return all(v is None or v.is_constant for v in (node.input(1), node.optional(2)))
-
-
-def _element_type(node: Node, name: str) -> DType:
-    if name not in {d.value for d in DType}:
-        node.reject(f"the element type {name} is not supported", "quantize to int8 or uint8")
-    return DType(name)
 
 
 def _channel_scales(node: Node, scale: Array, rank: int) -> Value:
@@ -220,7 +211,7 @@ def _one_point(node: Node, zero: Array | None) -> int:
 def import_dequantize(node: Node) -> Value:
     from tinycast.ops.quantize_at_run_time import dequantized  # made of operators whose integer forms are made of these
 
-    if not _is_constant(node) or node.int("block_size", 0):
+    if node.input(0).dtype is DType.FLOAT32 or not _is_constant(node) or node.int("block_size", 0):
         return dequantized(node)
     x, zero = node.input(0), node.constant(2)
     scale = node.required(1)
@@ -229,6 +220,10 @@ def import_dequantize(node: Node) -> Value:
         return node.build.call(Binary(BinaryFunction.MUL), [steps, _channel_scales(node, scale, len(x.shape))])
     zeros = np.zeros(scale.size, np.int64) if zero is None else zero.astype(np.int64).reshape(-1)
     axis = node.axis(1, len(x.shape)) if scale.size > 1 else 0
+    if x.data is not None and node.input_type(0).is_narrow_integer:  # what is left of a zero point fits a byte, too
+        points = zeros.reshape((-1,) + (1,) * (len(x.shape) - axis - 1)) if zeros.size > 1 else zeros.reshape(())
+        x = node.build.constant((x.data - points).astype(np.int8), "weights")
+        zeros = np.zeros_like(zeros)
     op = Dequantize(tuple(float(s) for s in scale.reshape(-1)), tuple(int(z) for z in zeros), axis)
     # Not folded, although its input is often constant: the quantized weights are what gets compiled.
     return node.build.keep(op, [x])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tinycast.ir.types import DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction, Clip
+from tinycast.ops.formats import convert, rule_of
 from tinycast.ops.logic import Cast
 from tinycast.ops.node import Node
 from tinycast.ops.rearrange import Repeat
@@ -17,18 +16,19 @@ def quantized(node: Node, dtype: DType) -> Value:
     """saturate(round(x / scale) + zero_point), in float32."""
     x, zero, build = node.input(0), node.optional(2), node.build
     steps = build.call(Binary(BinaryFunction.DIV), [x, _spread(node, node.input(1), x)])
+    if dtype.inside is DType.FLOAT32:  # such a type has no zero point but 0
+        return convert(build, steps, rule_of(node))
     y = build.call(Unary("Round"), [steps])
     if zero is not None:
         points = build.call(Cast(DType.FLOAT32), [_spread(node, zero, x)])
         y = build.call(Binary(BinaryFunction.ADD), [y, points])
-    limits = np.iinfo(dtype.numpy)
-    return build.call(Cast(dtype), [build.call(Clip(limits.min, limits.max), [y])])
+    return build.call(Cast(dtype.inside), [build.call(Clip(*dtype.bounds), [y])])
 
 
 def dequantized(node: Node) -> Value:
     """(x - zero_point) * scale, in float32."""
     x, zero, build = node.input(0), node.optional(2), node.build
-    y = build.call(Cast(DType.FLOAT32), [x])
+    y = x if x.dtype is DType.FLOAT32 else build.call(Cast(DType.FLOAT32), [x])
     if zero is not None:
         points = build.call(Cast(DType.FLOAT32), [_spread(node, zero, x)])
         y = build.call(Binary(BinaryFunction.SUB), [y, points])

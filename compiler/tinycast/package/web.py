@@ -11,6 +11,8 @@ from typing import Any
 from tinycast.artifact import Artifact
 from tinycast.emit import inline_loader, render_script, seal
 from tinycast.emit.render import render
+from tinycast.errors import UsageError
+from tinycast.ir.types import DType
 
 _SCRIPTS = ("values.js", "picture.js", "signals.js", "inputs.js", "results.js", "profile.js")
 
@@ -19,6 +21,7 @@ def add_web(package: Artifact) -> Artifact:
     """Add index.html, with model, script and style inside. Its policy allows them by hash, and nothing else."""
     manifest = package.manifest
     name = manifest["name"]
+    _check_numbers(manifest)
     parts = [inline_loader(package), *(render(f"web/{part}") for part in _SCRIPTS)]
     layers = [{"name": layer["name"], "op": layer["op"]} for layer in manifest["layers"]]
     script = b"".join([*parts, render_script("web/main.js", manifest, layers=layers)])
@@ -37,6 +40,15 @@ def add_web(package: Artifact) -> Artifact:
         download_note=f"gzip, {name}.wasm and its loader",
     )
     return seal(manifest, {**package.files, "index.html": page})
+
+
+def _check_numbers(manifest: Mapping[str, Any]) -> None:
+    """The page shows numbers, and JavaScript has none in the narrow float types."""
+    coded = [port for port in (*manifest["inputs"], *manifest["outputs"]) if DType(port["dtype"]).is_coded_float]
+    if coded:
+        raise UsageError(
+            f"a page cannot show {coded[0]['dtype']}", where=f"{coded[0]['name']!r}", fix="compile with --io float"
+        )
 
 
 def _source_hash(content: bytes) -> str:

@@ -10,7 +10,7 @@ import onnx_ir
 
 from tinycast.errors import InternalError, ModelError, TinycastError
 from tinycast.ir.graph import Builder, Call, Program
-from tinycast.ir.types import DType, Value
+from tinycast.ir.types import DType, Value, inside
 from tinycast.ops import IMPORTERS
 from tinycast.ops.advice import advice, rewrite
 from tinycast.ops.node import Node
@@ -67,7 +67,8 @@ class _GraphImporter:
         for tensor in graph.initializers.values():
             assert tensor.const_value is not None
             data = tensor.const_value.numpy()
-            self._values[tensor] = Value(tensor.name or "", data.shape, _dtype(data.dtype.name, tensor.name), data=data)
+            dtype = _dtype(data.dtype.name, tensor.name).inside
+            self._values[tensor] = Value(tensor.name or "", data.shape, dtype, data=inside(data))
         program.inputs += [v for v in inputs.values() if not v.is_constant]
         program.reserved.update(v.name for node in graph for v in node.outputs if v.name)
 
@@ -186,7 +187,7 @@ def _input(value: onnx_ir.Value) -> Value:
     assert value.shape is not None
     assert value.dtype is not None
     dtype = np.dtype(value.dtype.numpy()).name
-    return Value(value.name or "", tuple(int(d) for d in value.shape.numpy()), _dtype(dtype, value.name))
+    return Value(value.name or "", tuple(int(d) for d in value.shape.numpy()), _dtype(dtype, value.name).inside)
 
 
 def _dtype(name: str, where: str | None) -> DType:

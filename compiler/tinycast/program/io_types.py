@@ -1,11 +1,15 @@
-"""What the API shows: quantized inputs and outputs, and uint8 only there."""
+"""What the API shows: quantized inputs and outputs, and uint8, half, double … only there."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import onnx_ir
+
 from tinycast.ir.graph import Builder, Program
 from tinycast.ir.types import DType, Quant, Value
+from tinycast.ops.formats import Decode, Encode, RoundTo, Rule
 from tinycast.ops.pool import MaxPool
 from tinycast.ops.quantize import Dequantize, FlipSign, Quantize
 from tinycast.ops.shape import Concat, Move
@@ -133,3 +137,55 @@ def note_edge_scales(program: Program) -> None:
         while value.quant is None and source is not None and isinstance(source.op, Move):
             value.quant = source.inputs[0].quant
             source = made.get(source.inputs[0])
+
+
+def store_edges(program: Program, graph: onnx_ir.Graph, *, keep_floats: bool) -> int:
+    """Give inputs and outputs the types of the model's where nothing is computed in these.
+
+    With `keep_floats` those that are floats inside stay float32. So do states, which the caller does not see.
+    """
+    rewrites = 0
+    kept_inputs, kept_outputs = {s.input for s in program.states}, {s.output for s in program.states}
+    for i, (value, onnx) in enumerate(zip(program.inputs, graph.inputs, strict=True)):
+        storage = _stored_type(value, onnx, keep_floats)
+        if storage is not None and i not in kept_inputs:
+            outside = Value(value.name, value.shape, storage, value.quant)
+            build = Builder(program, value.name, "Cast")
+            inside = build.call(Decode(storage), [outside], program.unique_name(f"{value.name}.inside"))
+            inside.quant = value.quant
+            program.substitute(value, inside)
+            program.inputs[i] = outside
+            program.calls[:0] = build.calls
+            rewrites += 1
+    made = program.producers()
+    for i, (value, onnx) in enumerate(zip(program.outputs, graph.outputs, strict=True)):
+        storage = _stored_type(value, onnx, keep_floats)
+        if storage is not None and i not in kept_outputs:
+            rule, source = Rule(storage), made.get(value)
+            if source is not None and isinstance(source.op, RoundTo) and source.op.rule.dtype is storage:
+                rule, value = source.op.rule, source.inputs[0]
+            build = Builder(program, program.outputs[i].name, "Cast")
+            name = program.unique_name(f"{program.outputs[i].name}.stored")
+            stored = build.call(Encode(rule), [value], name)
+            stored.quant = program.outputs[i].quant
+            program.outputs[i] = stored
+            program.calls += build.calls
+            rewrites += 1
+    program.remove_dead()
+    return rewrites
+
+
+def _stored_type(value: Value, onnx: onnx_ir.Value, keep_floats: bool) -> DType | None:
+    """The model's type of an input or output, if it differs from that of the elements inside."""
+    name = np.dtype(onnx.dtype.numpy()).name if onnx.dtype is not None else ""
+    storage = DType(name) if name in {d.value for d in DType} else value.dtype
+    is_kept = keep_floats and storage.inside is DType.FLOAT32
+    return storage if storage.is_storage and value.dtype is storage.inside and not is_kept else None
+
+
+def note_doubles(program: Program, graph: onnx_ir.Graph) -> None:
+    """Say in the report that float64 is not computed as such."""
+    values = [*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)]
+    names = [str(v.name) for v in values if v.dtype is onnx_ir.DataType.DOUBLE]
+    if names:
+        program.notes.append(f"float64 is computed in float32: {', '.join(names)}")

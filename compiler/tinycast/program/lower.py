@@ -31,6 +31,8 @@ def to_integers(
     program = import_program(model, name)
     note_states(program, model, states)
     _write_in_integers(program, keep_float_io=keep_float_io)
+    io_types.store_edges(program, model.graph, keep_floats=keep_float_io)
+    io_types.note_doubles(program, model.graph)
     return program
 
 

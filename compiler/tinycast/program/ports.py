@@ -10,6 +10,7 @@ import onnx_ir
 from tinycast.ir.graph import Builder, Program, interpret
 from tinycast.ir.kernel import Golden, Port
 from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.formats import Rule
 from tinycast.ops.shape import TO_NCHW, TO_NHWC, Transpose
 from tinycast.program.states import api_values, initial_content
 
@@ -65,5 +66,7 @@ def _random(random: np.random.Generator, value: Value) -> Array:
         return random.uniform(-1, 1, value.shape).astype(np.float32)
     if value.dtype is DType.BOOL:
         return random.integers(0, 2, value.shape).astype(np.bool_)
-    low, high = (-128, 127) if value.dtype is DType.INT8 else (0, 100)
+    if value.dtype.inside is DType.FLOAT32:
+        return Rule(value.dtype).encode(random.uniform(-1, 1, value.shape).astype(np.float32))
+    low, high = value.dtype.bounds if value.dtype.itemsize == 1 and value.dtype is not DType.UINT8 else (0, 100)
     return random.integers(low, high, value.shape, endpoint=True).astype(value.dtype.numpy)

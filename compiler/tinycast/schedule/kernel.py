@@ -43,6 +43,9 @@ _HEADERS = {
     **dict.fromkeys(("tc_sqrt", "tc_floor", "tc_rint", "tc_is_nan", "TC_INFINITY", "TC_NAN"), "tc_math.h"),
     **dict.fromkeys(("tc_trunc", "tc_ceil", "tc_fmod", "tc_integer_power"), "tc_integral.h"),
     **dict.fromkeys((f"tc_{f}" for f in ("pow", "sinh", "cosh", "asinh", "acosh", "atanh")), "tc_power.h"),
+    **dict.fromkeys(
+        (f"tc_{way}_{d.value}" for d in DType if d.is_coded_float for way in ("to", "from")), "tc_formats.h"
+    ),
     **dict.fromkeys((f"tc_{f}" for f in ("sin", "cos", "tan", "asin", "acos", "atan")), "tc_trig.h"),
 }
 
@@ -167,13 +170,13 @@ class _GroupCompiler:
             data = data.reshape(self._shape(data.shape))
             packed = Value(value.name, data.shape, value.dtype, data=data)
             name = self._unique(re.split(r"[./]", value.name)[-1])
-            tensor = te.placeholder(data.shape, value.dtype.value, name=name)
+            tensor = te.placeholder(data.shape, value.dtype.carrier.value, name=name)
             self._parameters.append((Parameter(name, value.dtype, Role.INPUT, packed.bytes), packed, tensor))
             return tensor
         if anchor is not None and index == 0 and self._tile.input_channels:
             return self._flat_rows(value)
         name = self._unique("input")
-        tensor = te.placeholder(self._shape(view.shape), view.dtype.value, name=name)
+        tensor = te.placeholder(self._shape(view.shape), view.dtype.carrier.value, name=name)
         self._parameters.append((Parameter(name, value.dtype, Role.INPUT, value.bytes), value, tensor))
         self._tensors[value] = tensor
         return tensor
@@ -182,7 +185,7 @@ class _GroupCompiler:
         """The input of a convolution as rows without a channel axis; only the convolution reads it so."""
         n, h, w, c = self._shape(value.shape)
         name = self._unique("input")
-        tensor = te.placeholder((n, h, w * c), value.dtype.value, name=name)
+        tensor = te.placeholder((n, h, w * c), value.dtype.carrier.value, name=name)
         self._parameters.append((Parameter(name, value.dtype, Role.INPUT, value.bytes), value, tensor))
         return tensor
 
@@ -235,7 +238,7 @@ class _GroupCompiler:
             pointwise = all(
                 c.op.pattern is Pattern.ELEMENTWISE and c.output.shape == argument.shape for c in readers
             ) and all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls[self._calls.index(readers[0]) :])
-            if after_anchor and pointwise and argument.dtype.itemsize == self._output.dtype.itemsize and inside:
+            if after_anchor and pointwise and argument.bytes == self._output.bytes and inside:
                 pairs.append((len(self._parameters), i))
         return tuple(pairs)
 
