@@ -22,9 +22,9 @@ from tinycast.memory import plan_memory
 from tinycast.model import load, load_samples, sha256, simplify
 from tinycast.model.files import to_bytes
 from tinycast.package import package
-from tinycast.program.lower import to_groups, to_integers
+from tinycast.program.lower import to_integers
 from tinycast.program.ports import channels_last_edges, golden_run, ports
-from tinycast.schedule.kernel import make_step
+from tinycast.program.steps import to_steps
 from tinycast.target.load import load_target
 from tinycast.target.types import Platform, Target
 from tinycast.toolchain.wasm import build_wasm
@@ -106,8 +106,7 @@ def compile_model(
     if channels_last_io:
         channels_last_edges(program)
     golden = golden_run(program)
-    groups = to_groups(program)
-    steps = [make_step(g.calls, g.anchor, target, f"{g.kind}_{i}") for i, g in enumerate(groups)]
+    steps = to_steps(program, target)
     plan = plan_memory(steps, program.inputs, program.outputs, align=target.buffer_align)
     return Compiled(
         name,

@@ -24,7 +24,9 @@ def write_out_functions(model: ir.Model, supported: Container[str]) -> int:
     """
     replaced = 0
     for _ in range(_DEPTH):
-        found = [node for node in model.graph if node.domain in ("", "ai.onnx") and node.op_type not in supported]
+        found = [
+            node for node in model.graph.all_nodes() if node.domain in ("", "ai.onnx") and node.op_type not in supported
+        ]
         bodies = [(node, body) for node in found if (body := _body(node, model)) is not None]
         if not bodies:
             break

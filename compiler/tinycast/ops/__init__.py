@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tinycast.ops import (
     bit_cast,
+    control,
     conv,
     conv_transpose,
     deform,
@@ -62,6 +63,7 @@ FAMILIES = (
     gather,
     scatter,
     recurrent,
+    control,
     grid,
     deform,
     unpool,

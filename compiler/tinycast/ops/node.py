@@ -10,11 +10,14 @@ import numpy as np
 import onnx_ir
 
 from tinycast.errors import ModelError
-from tinycast.ir.graph import Builder
-from tinycast.ir.types import Array, Value
+from tinycast.ir.graph import Builder, Program
+from tinycast.ir.types import Array, DType, Value
 
 _Int = int  # the class below has methods called int and float
 _Float = float
+
+# Imports a graph inside of a node: values for its inputs -> its program, and what that reads from around it.
+Subprogram = Callable[[onnx_ir.Graph, Sequence[Value]], tuple[Program, tuple[Value, ...]]]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Node:
     build: Builder
     opset: int
     weights: frozenset[Value]  # values that a DequantizeLinear makes of constants
+    import_graph: Subprogram
 
     @property
     def kind(self) -> str:
@@ -102,6 +106,18 @@ class Node:
         """Whether operand `index` is a constant, plain or quantized."""
         value = self.input(index)
         return value.is_constant or value in self.weights
+
+    def subprogram(self, name: str, inputs: Sequence[Value]) -> tuple[Program, tuple[Value, ...]]:
+        """The graph of attribute `name` as a program, and the values from around it that it reads.
+
+        `inputs` stand for the graph's inputs. The program's inputs are those that are no constants, then what stands
+        for the values read.
+        """
+        return self.import_graph(self.onnx.attributes[name].as_graph(), inputs)
+
+    def fresh(self, name: str, shape: tuple[_Int, ...], dtype: DType) -> Value:
+        """A value with a name of its own."""
+        return Value(self.build.program.unique_name(f"{self.build.source}.{name}"), shape, dtype)
 
     def reject(self, reason: str, fix: str = "") -> NoReturn:
         """Say that this node cannot be compiled; all such nodes are reported together."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 import onnx_ir
 
-from tinycast.errors import ModelError
-from tinycast.ir.graph import Builder, Program
+from tinycast.errors import InternalError, ModelError, TinycastError
+from tinycast.ir.graph import Builder, Call, Program
 from tinycast.ir.types import DType, Value
 from tinycast.ops import IMPORTERS
 from tinycast.ops.advice import advice, rewrite
@@ -22,43 +25,142 @@ def import_program(model: onnx_ir.Model, name: str) -> Program:
     Raises ModelError that lists every node that cannot be compiled, each with its reason.
     """
     graph = model.graph
-    values: dict[onnx_ir.Value, Value] = {}
-    for tensor in graph.initializers.values():
-        assert tensor.const_value is not None
-        data = tensor.const_value.numpy()
-        values[tensor] = Value(tensor.name or "", data.shape, _dtype(data.dtype.name, tensor.name), data=data)
-    refused: list[ModelError] = []
-    broken: set[onnx_ir.Value] = set()
-    inputs = []
-    for v in graph.inputs:
-        try:
-            inputs.append(_input(v))
-            values[v] = inputs[-1]
-        except ModelError as error:
-            refused.append(error)
-            broken.add(v)
-    program = Program(name, inputs, [])
-    program.reserved.update(v.name for node in graph for v in node.outputs if v.name)
-    weights: set[Value] = set()
-    opset = model.opset_imports.get("", 21)
     # ONNX's shape inference counts pool windows that lie in the border only, ONNX Runtime does not.
-    rounds_up = any(node.attributes.get_int("ceil_mode", 0) for node in graph)
-    for node in graph:
-        if any(v in broken for v in node.inputs if v is not None):
-            broken.update(node.outputs)
-            refused += _unsupported_in(node)
-            continue
+    rounds_up = any(node.attributes.get_int("ceil_mode", 0) for node in graph.all_nodes())
+    settings = _Settings(model.opset_imports.get("", 21), checks_shapes=not rounds_up)
+    refused: list[ModelError] = []
+    inputs = {}
+    for value in graph.inputs:
         try:
-            _import_node(node, program, values, weights, opset, rounds_up)
+            inputs[value] = _input(value)
         except ModelError as error:
-            error.fix = error.fix or rewrite(node)
             refused.append(error)
-            broken.update(node.outputs)
-    if refused:
-        raise _all(refused)
-    program.outputs = [values[v] for v in graph.outputs]
-    program.remove_dead()
-    return program
+    return _GraphImporter(settings, Program(name, [], []), graph, inputs).run(refused)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What holds for all graphs of a model."""
+
+    opset: int
+    checks_shapes: bool
+
+
+class _GraphImporter:
+    """Imports one graph into `program`; `inputs` stand for its inputs, constants among them are not the program's."""
+
+    def __init__(
+        self,
+        settings: _Settings,
+        program: Program,
+        graph: onnx_ir.Graph,
+        inputs: Mapping[onnx_ir.Value, Value],
+        outer: _GraphImporter | None = None,
+    ) -> None:
+        self.program = program
+        self.captured: dict[Value, Value] = {}  # values of the graphs around this one -> what stands for them here
+        self._settings = settings
+        self._graph = graph
+        self._outer = outer
+        self._values: dict[onnx_ir.Value, Value] = dict(inputs)
+        self._weights: set[Value] = set()
+        for tensor in graph.initializers.values():
+            assert tensor.const_value is not None
+            data = tensor.const_value.numpy()
+            self._values[tensor] = Value(tensor.name or "", data.shape, _dtype(data.dtype.name, tensor.name), data=data)
+        program.inputs += [v for v in inputs.values() if not v.is_constant]
+        program.reserved.update(v.name for node in graph for v in node.outputs if v.name)
+
+    def run(self, already_refused: Sequence[ModelError] = ()) -> Program:
+        refused: list[TinycastError] = list(already_refused)
+        broken = {v for v in self._graph.inputs if v not in self._values}
+        for node in self._graph:
+            if any(v in broken for v in _reads(node)):
+                broken.update(node.outputs)
+                refused += _unsupported_in(node)
+                continue
+            try:
+                self._import_node(node)
+            except ModelError as error:
+                error.fix = error.fix or rewrite(node)
+                refused += error.causes or (error,)
+                broken.update(node.outputs)
+        if refused:
+            raise _all(refused)
+        self.program.outputs = [self._find(v) for v in self._graph.outputs]
+        self.program.remove_dead()
+        return self.program
+
+    def _import_node(self, node: onnx_ir.Node) -> None:
+        importer = IMPORTERS.get(_kind(node))
+        if importer is None:
+            raise _unsupported(node)
+        build = Builder(self.program, node.name or node.op_type, node.op_type)
+        operands = tuple(None if v is None else self._find(v) for v in node.inputs)
+        weights = frozenset(self._weights)
+        result = importer(Node(node, operands, build, self._settings.opset, weights, self._import_graph))
+        results = result if isinstance(result, tuple) else (result,)
+        made = {value for call in build.calls for value in call.outputs}
+        for output, value in zip(node.outputs, results, strict=False):
+            if value is None:
+                continue
+            if self._settings.checks_shapes:
+                _check_shape(output, value, build.source)
+            if value in made:
+                made.remove(value)
+                value.name = output.name or value.name
+            self._values[output] = value
+        unmade = [v.name for v in node.outputs[len(results) :] if v.name]
+        if unmade:
+            raise ModelError(f"{_kind(node)}: the output {unmade[0]} is not supported", where=node.name or "")
+        self._append(build.calls)
+
+    def _append(self, calls: list[Call]) -> None:
+        self.program.calls += calls
+        last = calls[-1] if calls else None
+        if last is not None and isinstance(last.op, Dequantize) and last.inputs[0].is_constant:
+            self._weights.add(last.output)
+
+    def _import_graph(self, graph: onnx_ir.Graph, inputs: Sequence[Value]) -> tuple[Program, tuple[Value, ...]]:
+        program = Program(graph.name or "body", [], [])
+        program.reserved.update(self.program.reserved)
+        stand_ins = dict(zip(graph.inputs, inputs, strict=True))
+        body = _GraphImporter(self._settings, program, graph, stand_ins, self)
+        body.run()
+        return program, tuple(body.captured)
+
+    def _find(self, value: onnx_ir.Value) -> Value:
+        """What stands for the ONNX value here: a value of a graph around this one becomes an input."""
+        if value not in self._values:
+            if self._outer is None:
+                raise InternalError("a value is read before it is made", where=value.name or "")
+            self._values[value] = self._capture(self._outer._find(value), self._outer.program)
+        return self._values[value]
+
+    def _capture(self, value: Value, outer: Program) -> Value:
+        if value.is_constant:
+            return value
+        source = outer.producers().get(value)
+        if source is not None and isinstance(source.op, Dequantize):  # the quantized tensor is what comes in
+            here = self._capture(source.inputs[0], outer)
+            output = replace(value, name=self.program.unique_name(value.name))
+            self._append([replace(source, inputs=(here,), output=output)])
+            return output
+        if value not in self.captured:
+            self.captured[value] = replace(value)
+            self.program.inputs.append(self.captured[value])
+        return self.captured[value]
+
+
+def _reads(node: onnx_ir.Node) -> Iterator[onnx_ir.Value]:
+    """The values that the node and the graphs inside of it read."""
+    yield from (v for v in node.inputs if v is not None)
+    for attribute in node.attributes.values():
+        if attribute.type == onnx_ir.AttributeType.GRAPH:
+            graph = attribute.as_graph()
+            yield from graph.outputs
+            for inner in graph.all_nodes():
+                yield from (v for v in inner.inputs if v is not None)
 
 
 def _kind(node: onnx_ir.Node) -> str:
@@ -70,40 +172,6 @@ def _unsupported_in(node: onnx_ir.Node) -> list[ModelError]:
     bodies = [a.as_graph() for a in node.attributes.values() if a.type is onnx_ir.AttributeType.GRAPH]
     nodes = [node, *(inner for body in bodies for inner in body.all_nodes())]
     return [_unsupported(inner) for inner in nodes if _kind(inner) not in IMPORTERS]
-
-
-def _import_node(
-    node: onnx_ir.Node,
-    program: Program,
-    values: dict[onnx_ir.Value, Value],
-    weights: set[Value],
-    opset: int,
-    rounds_up: bool,
-) -> None:
-    importer = IMPORTERS.get(_kind(node))
-    if importer is None:
-        raise _unsupported(node)
-    build = Builder(program, node.name or node.op_type, node.op_type)
-    operands = tuple(None if v is None else values[v] for v in node.inputs)
-    result = importer(Node(node, operands, build, opset, frozenset(weights)))
-    results = result if isinstance(result, tuple) else (result,)
-    made = {value for call in build.calls for value in call.outputs}
-    for output, value in zip(node.outputs, results, strict=False):
-        if value is None:
-            continue
-        if not rounds_up:
-            _check_shape(output, value, build.source)
-        if value in made:
-            made.remove(value)
-            value.name = output.name or value.name
-        values[output] = value
-    unmade = [v.name for v in node.outputs[len(results) :] if v.name]
-    if unmade:
-        raise ModelError(f"{_kind(node)}: the output {unmade[0]} is not supported", where=node.name or "")
-    program.calls += build.calls
-    last = build.calls[-1] if build.calls else None
-    if last is not None and isinstance(last.op, Dequantize) and last.inputs[0].is_constant:
-        weights.add(last.output)
 
 
 def _check_shape(expected: onnx_ir.Value, result: Value, source: str) -> None:
@@ -131,7 +199,7 @@ def _unsupported(node: onnx_ir.Node) -> ModelError:
     return ModelError(f"{_kind(node)}: operator not supported", where=node.name or "", fix=advice(node))
 
 
-def _all(errors: list[ModelError]) -> ModelError:
+def _all(errors: Sequence[TinycastError]) -> TinycastError:
     if len(errors) == 1:
         return errors[0]
     lines = "".join(f"\n  {e.where}: {e.what}" + (f" ({e.fix})" if e.fix else "") for e in errors)

@@ -9,6 +9,7 @@ from tinycast.ir.graph import Pattern, Program
 from tinycast.ir.types import DType
 from tinycast.model.functions import write_out_functions
 from tinycast.ops import IMPORTERS
+from tinycast.ops.control import inner_programs
 from tinycast.ops.quantize import Dequantize, Quantize
 from tinycast.ops.shape import Transpose
 from tinycast.program import integers, io_types, layout, tables
@@ -21,6 +22,14 @@ def to_integers(model: onnx_ir.Model, name: str, *, keep_float_io: bool = False)
     """The model as typed operators in ONNX's order, integer arithmetic spelled out."""
     write_out_functions(model, IMPORTERS)
     program = import_program(model, name)
+    _write_in_integers(program, keep_float_io=keep_float_io)
+    return program
+
+
+def _write_in_integers(program: Program, *, keep_float_io: bool) -> None:
+    for body in inner_programs(program):
+        _write_in_integers(body, keep_float_io=True)
+        program.notes += body.notes
     integers.fold_add_into_bias(program)
     while integers.move_dequantize_down(program) + fold_channel_scales(program):
         pass
@@ -42,7 +51,6 @@ def to_integers(model: onnx_ir.Model, name: str, *, keep_float_io: bool = False)
         and not isinstance(call.op, Quantize | Dequantize)
         and any(isinstance(c.op, Quantize | Dequantize) for c in program.calls)
     ]
-    return program
 
 
 def to_groups(program: Program) -> list[Group]:
