@@ -17,7 +17,6 @@ import numpy.typing as npt
 import onnx
 import onnx.parser
 import onnx_ir
-from onnx.compose import add_prefix
 from tinycast.errors import TinycastError
 from tinycast.execute.host import HostDriver
 from tinycast.ir.graph import Program
@@ -105,7 +104,7 @@ def joined(models: Mapping[str, onnx_ir.Model]) -> onnx_ir.Model:
     """All models side by side in one graph; every name gets its model's name and a slash in front."""
     whole: onnx.ModelProto | None = None
     for name, model in models.items():
-        part = add_prefix(onnx_ir.serde.serialize_model(model), f"{name}/")
+        part = prefixed(model, f"{name}/")
         if whole is None:
             whole = part
             continue
@@ -118,6 +117,18 @@ def joined(models: Mapping[str, onnx_ir.Model]) -> onnx_ir.Model:
             getattr(whole.graph, repeated).extend(getattr(part.graph, repeated))
     assert whole is not None
     return onnx_ir.serde.deserialize_model(whole)
+
+
+def prefixed(model: onnx_ir.Model, prefix: str) -> onnx.ModelProto:
+    """The model with a prefix before every name (onnx.compose forgets constants that inner graphs read)."""
+    copy = onnx_ir.serde.deserialize_model(onnx_ir.serde.serialize_model(model))
+    for graph in list(copy.graphs()):
+        values = [*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)]
+        for value in dict.fromkeys(values):
+            value.name = f"{prefix}{value.name}" if value.name else value.name
+        for node in graph:
+            node.name = f"{prefix}{node.name}"
+    return onnx_ir.serde.serialize_model(copy)
 
 
 def program_of(model: onnx_ir.Model) -> Program:

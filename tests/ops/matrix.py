@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from host_batch import Row, floats, ints, scalar
 from matrix_classical import CLASSICAL
+from matrix_control import CONTROL
 from matrix_logic import LOGIC
 from matrix_positions import POSITIONS
 from matrix_recurrent import RECURRENT
@@ -396,4 +397,4 @@ GRAPH = (
     Row("flatten_concat", "float[1,3,4,4] x, float[1,2] z", "a = Conv(x, w) f = Flatten(a) c = Concat<axis=1>(f, z) y = Gemm(c, v)", {"w": (4, 3, 3, 3), "v": (18, 3)}),
 )  # fmt: skip
 
-ROWS: tuple[Row, ...] = (*CONV, *SPATIAL, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *REARRANGE, *GRAPH, *LOGIC, *POSITIONS, *RECURRENT, *SAMPLING, *CLASSICAL)  # fmt: skip
+ROWS: tuple[Row, ...] = (*CONV, *SPATIAL, *POOL, *DENSE, *UNARY, *BINARY, *REDUCE, *SHAPE, *REARRANGE, *GRAPH, *LOGIC, *POSITIONS, *RECURRENT, *SAMPLING, *CLASSICAL, *CONTROL)  # fmt: skip
