@@ -44,6 +44,7 @@ BOUND_INPUTS: dict[str, tuple[int, ...]] = {
     "Expand": (1,),
     "HammingWindow": (0,),
     "HannWindow": (0,),
+    "Loop": (0, 1),  # how many elements its scan outputs have
     "MaxUnpool": (2,),
     "MelWeightMatrix": (0, 1),
     "NonMaxSuppression": (2,),

@@ -6,6 +6,7 @@ import onnx
 import onnx.version_converter
 
 from tinycast.errors import ModelError
+from tinycast.model.scan_batches import write_batches_as_scans
 from tinycast.model.shapes import INFERENCE_FAILURES, inference_error
 
 OPSET = 21  # the one all models are brought to: the first with INT4 in QuantizeLinear and DequantizeLinear
@@ -40,8 +41,13 @@ def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 def _convert(proto: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     """ONNX's converter, with what it leaves out."""
-    if opset < 9 and any(node.op_type == "Scan" for node in proto.graph.node):
-        raise RuntimeError("Scan had a batch axis before opset 9, which the converter does not remove")
+    kinds = {node.op_type for node in proto.graph.node}
+    if opset < 9 and "Scan" in kinds:  # the converter takes the batch axis from the model's inputs, too
+        if "Upsample" in kinds:
+            raise RuntimeError("Scan and Upsample of opset 8")
+        write_batches_as_scans(proto.graph)
+        for entry in proto.opset_import:  # of the operators in opset 8, no other one means something else in 9
+            entry.version = 9 if entry.domain in ("", "ai.onnx") else entry.version
     if opset < 7:
         _broadcast_slopes(proto)
     return onnx.version_converter.convert_version(proto, OPSET)

@@ -16,7 +16,7 @@ from tinycast.errors import ModelError
 from tinycast.model.convert import convert_opset
 from tinycast.model.files import read_proto
 from tinycast.model.labels import number_labels
-from tinycast.model.names import name_nodes
+from tinycast.model.names import name_nodes, name_values
 from tinycast.model.shapes import fix_input_shapes, infer_shapes
 
 IR_VERSION = 10  # the one of opset 21
@@ -44,6 +44,7 @@ def load(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | N
     model: ir.Model = ir.serde.deserialize_model(convert_opset(proto))
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     name_nodes(model)
+    name_values(model)
     infer_shapes(model)
     _check_finite(model)
     return model

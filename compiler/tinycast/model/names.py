@@ -24,3 +24,17 @@ def name_nodes(model: ir.Model) -> None:
         node.name = name
         taken.add(name)
         seen.add(name)
+
+
+def name_values(model: ir.Model) -> None:
+    """Give no two values of all graphs the same name: branches may, until one of them becomes a part of the graph."""
+    taken: set[str] = set()
+    for graph in model.graphs():
+        inside = [*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)]
+        for value in dict.fromkeys(v for v in inside if v.name):
+            name, number = str(value.name), 0
+            while name in taken:
+                number += 1
+                name = f"{value.name}_{number}"
+            value.name = name
+            taken.add(name)

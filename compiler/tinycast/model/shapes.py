@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from tinycast.errors import ModelError, UsageError
 from tinycast.model.classical_shapes import infer_classical_shapes
+from tinycast.model.control_flow import share_shapes_with_loops
 from tinycast.model.ports import static_shape
 from tinycast.model.run import Session
 
@@ -64,10 +65,10 @@ def fix_input_shapes(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...
 def infer_shapes(model: ir.Model) -> None:
     """Infer element types and shapes of all values, in place. Raises ModelError where the model contradicts itself.
 
-    (onnx_ir's ShapeInferencePass keeps such contradictions to itself.)
+    (onnx_ir's ShapeInferencePass keeps such contradictions to itself.) What a Loop carries keeps its shape.
     """
     _infer_standard_shapes(model)
-    while infer_classical_shapes(model):  # each lets ONNX's own inference go on from there
+    while infer_classical_shapes(model) + share_shapes_with_loops(model):  # ONNX's own inference goes on from there
         _infer_standard_shapes(model)
 
 

@@ -12,11 +12,13 @@ from onnxscript.rewriter import RewritePass, RewriteRuleSet
 from onnxscript.rewriter.rules import common as rules
 
 from tinycast.model.batch_norm import fold_batch_norm
+from tinycast.model.control_flow import capture_invariants, fold_several_outputs
 from tinycast.model.edit import add_constant, constant, replace
-from tinycast.model.names import name_nodes
+from tinycast.model.names import name_nodes, name_values
 from tinycast.model.noop import remove_noops
 from tinycast.model.qoperator import rewrite_qoperators
 from tinycast.model.shapes import infer_shapes
+from tinycast.model.windows import gather_windows
 
 _RULES = (
     rules.add_0_rule,
@@ -48,11 +50,15 @@ def simplify(model: ir.Model) -> None:
     model contradicts itself.
     """
     passes.InlinePass()(model)
+    name_values(model)
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     if rewrite_qoperators(model):
         infer_shapes(model)
     for _ in range(_ROUNDS):
         before = _signature(model)
+        capture_invariants(model)
+        fold_several_outputs(model)
+        gather_windows(model)
         _fold_constants(model)
         RewritePass(RewriteRuleSet(_RULES))(model)
         name_nodes(model)
