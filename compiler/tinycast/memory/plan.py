@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tinycast.ir.kernel import MemoryPlan, Placement, Step
+from tinycast.ir.kernel import Kernel, MemoryPlan, Placement, Step
 from tinycast.ir.types import Value
 from tinycast.memory.certificate import check
 from tinycast.memory.liveness import Graph, build_graph, lifetimes
@@ -16,10 +16,12 @@ from tinycast.memory.place import legal_overlaps, place
 def plan_memory(steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequence[Value], *, align: int) -> MemoryPlan:
     """Order `steps` and place every non-constant value they use; all offsets are multiples of `align` bytes.
 
+    (Or of the widest element's, which a kernel's inner ones may have in its scratch.)
     The list given must be a valid order. Graph inputs are live from the start, graph outputs to the end.
     `lower_bound_bytes` is the peak of the order found: no placement for that order can be smaller. The
     plan has been checked; InternalError tells of steps that make no sense, or of a bug in the planner.
     """
+    align = max(align, *(_widest_bytes(step.kernel) for step in steps), 1)
     graph = build_graph(steps, inputs, outputs, align)
     order = find_order(graph)
     layout = place(graph, order.steps, order.peak_bytes)
@@ -39,6 +41,11 @@ def plan_memory(steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequenc
     plan = replace(plan, overlapping=_overlapping(plan, graph, order.steps))
     check(plan, steps, inputs, outputs, align)
     return plan
+
+
+def _widest_bytes(kernel: Kernel) -> int:
+    own = max((p.dtype.itemsize for p in kernel.parameters), default=1)
+    return max([own, *(_widest_bytes(call.kernel) for call in kernel.calls)])
 
 
 def _overlapping(plan: MemoryPlan, graph: Graph, order: Sequence[int]) -> tuple[tuple[str, str, int], ...]:

@@ -67,7 +67,7 @@ def _with_lengths(body: onnx.GraphProto, length: str, states: int) -> onnx.Graph
     new.CopyFrom(body)
     count = helper.make_tensor_value_info(f"{length}/step", TensorProto.INT64, [])
     made = [v.name for v in body.output]
-    kept = [*(v.name for v in body.input[:states]), *(f"{name}/none" for name in made[states:])]
+    kept = [*(v.name for v in body.input[:states]), *(f"{name}/zero" for name in made[states:])]
     one = helper.make_tensor("one", TensorProto.INT64, [], [1])
     new.node.extend(
         [
@@ -76,8 +76,9 @@ def _with_lengths(body: onnx.GraphProto, length: str, states: int) -> onnx.Graph
             helper.make_node("Add", [count.name, f"{length}/one"], [f"{length}/next"]),
         ]
     )
-    for name in made[states:]:
-        new.node.append(helper.make_node("Sub", [name, name], [f"{name}/none"]))
+    for value in body.output[states:]:
+        zero = helper.make_tensor("zero", value.type.tensor_type.elem_type, [], [0])
+        new.node.append(helper.make_node("Constant", [], [f"{value.name}/zero"], value=zero))
     for name, other in zip(made, kept, strict=True):
         new.node.append(helper.make_node("Where", [f"{length}/runs", name, other], [f"{name}/out"]))
     del new.input[:], new.output[:]

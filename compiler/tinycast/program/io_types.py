@@ -22,7 +22,7 @@ def make_activations_signed(program: Program) -> int:
             flipped[value] = build.call(FlipSign(DType.INT8), [value], program.unique_name(f"{value.name}.signed"))
             program.calls[:0] = build.calls
             rewrites += 1
-    for call in program.calls:
+    for call in list(program.calls):
         op = call.op
         if isinstance(op, Quantize) and op.dtype is DType.UINT8:
             call.op = replace(
@@ -42,6 +42,13 @@ def make_activations_signed(program: Program) -> int:
             call.inputs = tuple(flipped.get(v) or _flipped_constant(v) for v in call.inputs)
         elif isinstance(op, Dequantize) and call.inputs[0] in flipped:
             call.op = replace(op, zero_point=tuple(z - 128 for z in op.zero_point))
+        elif any(flipped.get(v) is v for v in call.inputs):  # it reads the numbers themselves
+            build = Builder(program, call.source, "Cast")
+            call.inputs = tuple(
+                build.call(FlipSign(DType.UINT8), [v]) if flipped.get(v) is v else v for v in call.inputs
+            )
+            at = program.calls.index(call)
+            program.calls[at:at] = build.calls
     for i, value in enumerate(program.outputs):
         if value in flipped and flipped[value] is value:
             build = Builder(program, value.name, "Cast")
