@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from model_builders import FLOAT, conv_net, floats, info, proto, write
-from onnx import helper
+from onnx import TensorProto, helper
 from tinycast.errors import ModelError, TinycastError, UsageError
 from tinycast.model import inputs_of, load, outputs_of, require_static_shapes, run, simplify
 
@@ -229,14 +229,19 @@ def test_unconvertible_opset_names_the_node(tmp_path: Path) -> None:
         node("Relu", ["x"], ["a"]),
         node("Upsample", ["a"], ["y"], name="grow", scales=[1.0, 1.0, 2.0, 2.0], mode="nearest"),
         node("Scan", ["y"], ["z"], name="walk", num_scan_inputs=1, body=helper.make_graph(
-            [node("Identity", ["i"], ["o"])], "body", [info("i", [2, 4, 4])], [info("o", [2, 4, 4])])),
+            [node("Identity", ["i"], ["o"])], "body", [info("i", [4, 4])], [info("o", [4, 4])])),
     ]  # fmt: skip
     model = proto(nodes[:2], [info("x", [1, 2, 2, 2])], ["y"], opset=8)
     loaded = load(write(tmp_path, model))
     assert [n.op_type for n in loaded.graph][-1] == "Resize"
     nodes[2].input.insert(0, "")
+    walked = load(write(tmp_path, proto(nodes, [info("x", [1, 2, 2, 2])], ["z"], opset=8)))
+    assert [n.op_type for n in walked.graph][-2:] == ["Resize", "Scan"]
+    nodes[2].input[0] = "lengths"
+    nodes[2].attribute.append(helper.make_attribute("directions", [1]))
+    inputs = [info("x", [1, 2, 2, 2]), helper.make_tensor_value_info("lengths", TensorProto.INT64, [1])]
     with pytest.raises(ModelError, match="cannot be converted from opset 8") as caught:
-        load(write(tmp_path, proto(nodes, [info("x", [1, 2, 2, 2])], ["z"], opset=8)))
+        load(write(tmp_path, proto(nodes, inputs, ["z"], opset=8)))
     assert "walk" in caught.value.where
 
 

@@ -16,7 +16,7 @@ def fold_batch_norm(model: ir.Model) -> int:
     Computed in float64 and stored in the weight's type; weights that other nodes share are copied. Quantized
     weights stay as they are. Returns the number of nodes folded.
     """
-    return sum(_fold(node) for node in list(model.graph) if node.op_type == "BatchNormalization")
+    return sum(_fold(node) for node in list(model.graph.all_nodes()) if node.op_type == "BatchNormalization")
 
 
 def _fold(node: ir.Node) -> bool:
@@ -30,7 +30,7 @@ def _fold(node: ir.Node) -> bool:
     if linear is not None and linear.op_type == "Add":
         add = linear
         linear = next((p for p in map(_only_producer, add.inputs) if p is not None and p.op_type in _LINEAR), None)
-    if linear is None or linear.op_type not in _LINEAR or linear.domain != "":
+    if linear is None or linear.op_type not in _LINEAR or linear.domain != "" or linear.graph is not node.graph:
         return False
     weight = constant(linear.inputs[1])
     scaled = None if weight is None or weight.dtype.kind != "f" else _scale_weight(linear, weight, factor)

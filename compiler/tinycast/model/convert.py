@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import onnx.version_converter
 
@@ -41,16 +42,26 @@ def convert_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 def _convert(proto: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     """ONNX's converter, with what it leaves out."""
-    kinds = {node.op_type for node in proto.graph.node}
-    if opset < 9 and "Scan" in kinds:  # the converter takes the batch axis from the model's inputs, too
-        if "Upsample" in kinds:
-            raise RuntimeError("Scan and Upsample of opset 8")
+    if opset < 9 and any(node.op_type == "Scan" for node in proto.graph.node):
+        # The converter would take the batch axis from the model's inputs, too.
         write_batches_as_scans(proto.graph)
-        for entry in proto.opset_import:  # of the operators in opset 8, no other one means something else in 9
+        _scales_as_inputs(proto.graph)
+        for entry in proto.opset_import:  # of the other operators, none means something else in opset 9
             entry.version = 9 if entry.domain in ("", "ai.onnx") else entry.version
     if opset < 7:
         _broadcast_slopes(proto)
     return onnx.version_converter.convert_version(proto, OPSET)
+
+
+def _scales_as_inputs(graph: onnx.GraphProto) -> None:
+    """Upsample's scales are an input since opset 9."""
+    for node in graph.node:
+        if node.op_type == "Upsample" and len(node.input) == 1:
+            (scales,) = (a for a in node.attribute if a.name == "scales")
+            tensor = onnx.numpy_helper.from_array(np.asarray(scales.floats, np.float32), f"{node.output[0]}_scales")
+            graph.initializer.append(tensor)
+            node.input.append(tensor.name)
+            node.attribute.remove(scales)
 
 
 def _broadcast_slopes(proto: onnx.ModelProto) -> None:

@@ -50,7 +50,7 @@ def rewrite_qoperators(model: ir.Model) -> int:
 
     A node stays as it is where its scales have several axes or its layout has no float counterpart.
     """
-    return sum(_rewrite(node) for node in list(model.graph))
+    return sum(_rewrite(node) for node in list(model.graph.all_nodes()))
 
 
 def _rewrite(node: ir.Node) -> bool:

@@ -62,6 +62,7 @@ def simplify(model: ir.Model) -> None:
         _fold_constants(model)
         RewritePass(RewriteRuleSet(_RULES))(model)
         name_nodes(model)
+        name_values(model)
         passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
         infer_shapes(model)
         transpose_quantized_constants(model)
@@ -79,7 +80,7 @@ def simplify(model: ir.Model) -> None:
 def transpose_quantized_constants(model: ir.Model) -> int:
     """Move a Transpose of a dequantized constant onto the constant itself; returns how many."""
     changed = 0
-    for node in list(model.graph):
+    for node in list(model.graph.all_nodes()):
         dequantize = node.inputs[0].producer() if node.op_type == "Transpose" and node.inputs[0] else None
         if dequantize is None or dequantize.op_type != "DequantizeLinear":
             continue
@@ -87,9 +88,10 @@ def transpose_quantized_constants(model: ir.Model) -> int:
         if quantized is None or scale is None or scale.ndim > 1 or dequantize.attributes.get_int("block_size"):
             continue
         perm = list(node.attributes.get_ints("perm", tuple(reversed(range(quantized.ndim)))))
-        source = dequantize.inputs[0]
+        source, graph = dequantize.inputs[0], node.graph
         assert source is not None
-        moved = add_constant(model.graph, f"{source.name}_transposed", np.transpose(quantized, perm), source.dtype)
+        assert isinstance(graph, ir.Graph)
+        moved = add_constant(graph, f"{source.name}_transposed", np.transpose(quantized, perm), source.dtype)
         attributes = dict(dequantize.attributes)
         if scale.ndim == 1:
             axis = dequantize.attributes.get_int("axis", 1) % quantized.ndim
