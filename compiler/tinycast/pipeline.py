@@ -22,6 +22,7 @@ from tinycast.memory import plan_memory
 from tinycast.model import load, load_samples, sha256, simplify
 from tinycast.model.files import to_bytes
 from tinycast.model.state import State, add_states
+from tinycast.model.widen import widen_floats
 from tinycast.package import package
 from tinycast.program.lower import to_integers
 from tinycast.program.ports import channels_last_edges, golden_run, ports
@@ -106,6 +107,7 @@ def _quantize(
     path: Path, calibration: Path, options: CompileOptions, progress: Progress | None
 ) -> tuple[onnx_ir.Model, tuple[State, ...]]:
     model = load(path, options.shapes)
+    widen_floats(model)
     simplify(model)
     states = add_states(model, options.states, recurrent=options.stateful)
     return quantize(model, load_samples(calibration, model, states), options.quantize, progress), states

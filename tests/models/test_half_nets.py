@@ -14,12 +14,14 @@ import onnx.numpy_helper
 import pytest
 import tinycast
 from cli.cli_runner import succeed
+from conftest import ROOT
 from emit.compilers import STRICT, compiler_command, exit_status, lay_out, run
 from nets import execute, flat, net
 from tinycast.artifact import Artifact
+from tinycast.compress.quantize import QuantizeOptions
 from tinycast.ir.types import Array
-from tinycast.model import Session, load
-from tinycast.pipeline import CompileOptions, compile_file
+from tinycast.model import Session, load, save
+from tinycast.pipeline import CompileOptions, compile_file, quantize_file
 
 KINDS = {np.float16: onnx.TensorProto.FLOAT16, ml_dtypes.bfloat16: onnx.TensorProto.BFLOAT16}
 ROUNDINGS = 8  # ONNX Runtime rounds after each layer
@@ -151,3 +153,18 @@ def test_selftest_of_a_half_model(digits: tuple[Path, dict[str, Array]], compile
     (tmp_path / "test" / "half_selftest.c").write_text(broken)
     run([*compiler_command(compiler), *flags, *sources, "test/half_selftest.c", "-o", "selftest"], tmp_path)
     assert exit_status(["./selftest"], tmp_path) == 1
+
+
+def test_half_model_is_quantized_as_the_float_one(digits: tuple[Path, dict[str, Array]], tmp_path: Path) -> None:
+    path, _ = digits
+    calibration = ROOT / "examples" / "digits" / "calibration.npz"
+    save(quantize_file(path, calibration, QuantizeOptions(), {}), tmp_path / "int8.onnx")
+    subject = net("digits", tmp_path)
+    (outputs,) = execute(tmp_path / "int8.onnx", "host", subject.samples).outputs.values()
+    assert outputs.dtype == np.int8
+    assert subject.labels is not None
+    assert np.mean(flat(outputs).argmax(1) == subject.labels) >= 0.97
+
+
+def test_report_tells_what_half_weights_cost(page: Artifact) -> None:
+    assert "weights of FLOAT16 are stored as float32, in twice the bytes" in page.manifest["notes"]

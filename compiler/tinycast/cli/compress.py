@@ -12,6 +12,7 @@ from tinycast.cli.files import check_output_file
 from tinycast.compress.prune import PruneOptions, parse_prune, prune_channels, prune_weights
 from tinycast.errors import UsageError
 from tinycast.model import load, load_samples, save, simplify
+from tinycast.model.widen import widen_floats
 from tinycast.report.tables import pruned_table
 
 
@@ -50,6 +51,7 @@ def command(
             fix="give --calibration X.npz, or --no-reconstruct",
         )
     onnx_model = load(model, dict(shapes))
+    widen_floats(onnx_model)
     simplify(onnx_model)
     samples = {} if calibration is None else load_samples(calibration, onnx_model)
     with output.progress() as tell:

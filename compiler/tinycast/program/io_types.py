@@ -183,9 +183,14 @@ def _stored_type(value: Value, onnx: onnx_ir.Value, keep_floats: bool) -> DType 
     return storage if storage.is_storage and value.dtype is storage.inside and not is_kept else None
 
 
-def note_doubles(program: Program, graph: onnx_ir.Graph) -> None:
-    """Say in the report that float64 is not computed as such."""
+def note_storage(program: Program, graph: onnx_ir.Graph) -> None:
+    """Say in the report what float64 loses, and what narrow floats cost."""
     values = [*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)]
     names = [str(v.name) for v in values if v.dtype is onnx_ir.DataType.DOUBLE]
     if names:
         program.notes.append(f"float64 is computed in float32: {', '.join(names)}")
+    weights = [v for v in graph.initializers.values() if v.dtype is not None and v.uses()]
+    for kind in dict.fromkeys(
+        v.dtype for v in weights if v.dtype in (onnx_ir.DataType.FLOAT16, onnx_ir.DataType.BFLOAT16)
+    ):
+        program.notes.append(f"weights of {kind} are stored as float32, in twice the bytes")

@@ -32,7 +32,7 @@ def to_integers(
     note_states(program, model, states)
     _write_in_integers(program, keep_float_io=keep_float_io)
     io_types.store_edges(program, model.graph, keep_floats=keep_float_io)
-    io_types.note_doubles(program, model.graph)
+    io_types.note_storage(program, model.graph)
     return program
 
 
