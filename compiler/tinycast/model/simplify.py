@@ -12,6 +12,7 @@ from onnxscript.rewriter import RewritePass, RewriteRuleSet
 from onnxscript.rewriter.rules import common as rules
 
 from tinycast.model.batch_norm import fold_batch_norm
+from tinycast.model.contrib import rewrite_contrib_operators
 from tinycast.model.control_flow import capture_invariants, fold_several_outputs
 from tinycast.model.edit import add_constant, constant, replace
 from tinycast.model.names import name_nodes, name_values
@@ -46,13 +47,14 @@ def simplify(model: ir.Model) -> None:
 
     Afterwards there are no functions, Constant nodes, unused nodes or no-ops; what can be computed now is a
     constant, except DequantizeLinear, so that a quantized model stays one; BatchNormalization is folded into
-    the linear operator before it; QOperators are QDQ; node names are unique. Raises ModelError where the
-    model contradicts itself.
+    the linear operator before it; QOperators are QDQ, and other operators of ONNX Runtime's own are standard ones where
+    there are such; node names are unique. Raises ModelError where the model contradicts itself.
     """
     passes.InlinePass()(model)
     name_values(model)
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     _make_casts(model)
+    rewrite_contrib_operators(model)
     if rewrite_qoperators(model):
         infer_shapes(model)
     for _ in range(_ROUNDS):
