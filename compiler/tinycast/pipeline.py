@@ -21,8 +21,10 @@ from tinycast.ir.kernel import Compiled
 from tinycast.memory import plan_memory
 from tinycast.model import load, load_samples, sha256, simplify
 from tinycast.model.files import to_bytes
+from tinycast.model.functions import write_out_functions
 from tinycast.model.state import State, add_states
 from tinycast.model.widen import widen_floats
+from tinycast.ops import IMPORTERS
 from tinycast.package import package
 from tinycast.program.lower import to_integers
 from tinycast.program.ports import channels_last_edges, golden_run, ports
@@ -110,6 +112,7 @@ def _quantize(
     widen_floats(model)
     simplify(model)
     states = add_states(model, options.states, recurrent=options.stateful)
+    write_out_functions(model, IMPORTERS)  # what they are made of has integer forms
     return quantize(model, load_samples(calibration, model, states), options.quantize, progress), states
 
 

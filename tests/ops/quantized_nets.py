@@ -56,6 +56,12 @@ NETS = (
         a = ConvTranspose<strides=[2,1], pads=[1,0,0,1]>(m, w1, b1) r = Relu(a) b = ConvTranspose<pads=[1,1,1,1]>(r, w2)
         s = Reshape(b, n) c = ConvTranspose<strides=[3], dilations=[2]>(s, w3) y = Tanh(c)""",
         {"w0": (6, 6, 1, 1), "w1": (6, 5, 3, 3), "b1": (5,), "w2": (5, 4, 3, 3), "n": ints(1, 4, -1), "w3": (4, 3, 4)}),
+    Row("encoder_net", "float[1,6,16] x", """
+        a = LayerNormalization(x, s1, c1) q = MatMul(a, w1) k = MatMul(a, w2) v = MatMul(a, w3) t = Transpose<perm=[0,2,1]>(k)
+        e = MatMul(q, t) f = Mul(e, d) p = Softmax(f) o = MatMul(p, v) r = Add(o, x) b = LayerNormalization(r, s2, c2)
+        g = MatMul(b, w4) h = Gelu(g) i = MatMul(h, w5) y = Add(i, r)""",
+        {"s1": (16,), "c1": (16,), "s2": (16,), "c2": (16,), "w1": (16, 16), "w2": (16, 16), "w3": (16, 16), "d": scalar(0.25),
+         "w4": (16, 24), "w5": (24, 16)}),
 )  # fmt: skip
 
 # Operators that have no integer form, or that the tools leave in float, between others.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from tinycast.model.edit import bypass, constant
+from tinycast.model.edit import bypass, constant, replace
 from tinycast.model.ports import static_shape
 
 _RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
@@ -16,8 +16,9 @@ _VARIADIC = frozenset({"Concat", "Max", "Mean", "Min", "Sum"})
 
 def remove_noops(model: ir.Model) -> int:
     """Remove Identity, Dropout, and any Cast, Reshape, Pad, Slice, … that changes nothing; returns how many."""
-    for node in model.graph.all_nodes():
+    for node in list(model.graph.all_nodes()):
         _skip_reshapes(node)
+        _settle_choice(node)
     return sum(bypass(node) for node in list(model.graph.all_nodes()) if _is_noop(node))
 
 
@@ -30,6 +31,21 @@ def _skip_reshapes(node: ir.Node) -> None:
             node.replace_input_with(0, source)
         producer = source.producer()
         source = producer.inputs[0] if producer is not None and _is_reshape(producer) else None
+
+
+def _settle_choice(node: ir.Node) -> None:
+    """A Where whose condition is known, and the same everywhere, is what it chooses."""
+    if node.op_type != "Where" or node.domain != "":
+        return
+    condition = constant(node.inputs[0])
+    if condition is None or not (condition.all() or not condition.any()):
+        return
+    chosen = node.inputs[1 if condition.all() else 2]
+    shape = static_shape(node.outputs[0])
+    if chosen is not None and shape is not None and shape == static_shape(chosen):
+        identity = ir.node("Identity", [chosen], name=node.name)
+        identity.outputs[0].shape, identity.outputs[0].type = chosen.shape, chosen.type
+        replace(node, [identity], identity.outputs[0])
 
 
 def _is_reshape(node: ir.Node) -> bool:
@@ -53,6 +69,8 @@ def _is_noop(node: ir.Node) -> bool:
     if shape is None or shape != static_shape(output):
         return False
     match node.op_type:
+        case "Add":
+            return _all(node.inputs[1], 0)
         case "Pad":
             return _all(node.inputs[1], 0)
         case "Slice":

@@ -25,6 +25,7 @@ class _Form:
     operands: tuple[int, ...]  # position of each quantized input; its scale and zero point follow it
     output: int  # position of the output's scale; the zero point follows it
     bias: int | None = None
+    plain: tuple[int, ...] = ()  # positions of inputs that are not quantized, in front of the others
 
 
 _CONV = _Form("Conv", (0, 3), 6, bias=8)
@@ -39,9 +40,12 @@ _FORMS: Mapping[tuple[str, str], _Form] = {
     (MICROSOFT, "QLinearAveragePool"): _Form("AveragePool", (0,), 3),
     (MICROSOFT, "QLinearGlobalAveragePool"): _Form("GlobalAveragePool", (0,), 3),
     (MICROSOFT, "QLinearLeakyRelu"): _Form("LeakyRelu", (0,), 3),
+    (MICROSOFT, "QLinearReduceMean"): _Form("ReduceMean", (0,), 3),
     (MICROSOFT, "QLinearSigmoid"): _Form("Sigmoid", (0,), 3),
     (MICROSOFT, "QLinearSoftmax"): _Form("Softmax", (0,), 3),
+    (MICROSOFT, "QLinearWhere"): _Form("Where", (1, 4), 7, plain=(0,)),
 }
+_AXES_ARE_AN_INPUT = 18  # the opset from which ReduceMean has them there
 _OWN_ATTRIBUTES = frozenset({"channels_last", "opset"})  # of the QOperator; the float operator has none such
 
 
@@ -60,7 +64,8 @@ def _rewrite(node: ir.Node) -> bool:
     if form is None or node.attributes.get_int("channels_last") or not _has_plain_scales(node, form):
         return False
     new_nodes: list[ir.Node] = []
-    operands: list[ir.Value | None] = [_dequantize(node, position, form, new_nodes) for position in form.operands]
+    operands: list[ir.Value | None] = [_input(node, position) for position in form.plain]
+    operands += [_dequantize(node, position, form, new_nodes) for position in form.operands]
     if form.bias is not None and _input(node, form.bias) is not None:
         operands.append(_dequantize_bias(node, form, new_nodes))
     result = _compute(node, form, operands, new_nodes)
@@ -82,6 +87,10 @@ def _compute(node: ir.Node, form: _Form, operands: Sequence[ir.Value | None], ne
     attributes = [attribute for name, attribute in node.attributes.items() if name not in _OWN_ATTRIBUTES]
     if form.float_op == "Softmax" and node.attributes.get_int("opset", 13) < 13:
         return _flattened_softmax(node, operands[0], new_nodes)
+    if form.float_op == "ReduceMean" and "axes" in node.attributes and _opset(node) >= _AXES_ARE_AN_INPUT:
+        axes = np.asarray(node.attributes.get_ints("axes"), np.int64)
+        operands = [*operands, add_constant(_graph(node), f"{node.name}_axes", axes)]
+        attributes = [attribute for attribute in attributes if attribute.name != "axes"]
     compute = ir.Node("", form.float_op, operands, attributes, name=node.name)
     new_nodes.append(compute)
     return compute.outputs[0]
@@ -169,6 +178,10 @@ def _constant_input(node: ir.Node, position: int) -> Array:
 
 def _scalar_if_single(array: Array) -> Array:
     return array.reshape(()) if array.size == 1 else array
+
+
+def _opset(node: ir.Node) -> int:
+    return _graph(node).opset_imports.get("", 1)
 
 
 def _input(node: ir.Node, position: int) -> ir.Value | None:

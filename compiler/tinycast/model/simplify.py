@@ -12,8 +12,10 @@ from onnxscript.rewriter import RewritePass, RewriteRuleSet
 from onnxscript.rewriter.rules import common as rules
 
 from tinycast.model.batch_norm import fold_batch_norm
+from tinycast.model.contrib import rewrite_contrib_operators
 from tinycast.model.control_flow import capture_invariants, fold_several_outputs
 from tinycast.model.edit import add_constant, constant, replace
+from tinycast.model.gelu import fuse_gelu
 from tinycast.model.names import name_nodes, name_values
 from tinycast.model.noop import remove_noops
 from tinycast.model.qoperator import rewrite_qoperators
@@ -46,13 +48,15 @@ def simplify(model: ir.Model) -> None:
 
     Afterwards there are no functions, Constant nodes, unused nodes or no-ops; what can be computed now is a
     constant, except DequantizeLinear, so that a quantized model stays one; BatchNormalization is folded into
-    the linear operator before it; QOperators are QDQ; node names are unique. Raises ModelError where the
-    model contradicts itself.
+    the linear operator before it; Gelu is one operator; QOperators are QDQ, and other operators of ONNX Runtime's
+    own are standard ones where there are such; node names are unique. Raises ModelError where the model
+    contradicts itself.
     """
     passes.InlinePass()(model)
     name_values(model)
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     _make_casts(model)
+    rewrite_contrib_operators(model)
     if rewrite_qoperators(model):
         infer_shapes(model)
     for _ in range(_ROUNDS):
@@ -68,6 +72,7 @@ def simplify(model: ir.Model) -> None:
         infer_shapes(model)
         transpose_quantized_constants(model)
         fold_batch_norm(model)
+        fuse_gelu(model)
         remove_noops(model)
         passes.RemoveUnusedNodesPass()(model)
         infer_shapes(model)

@@ -8,9 +8,10 @@ from math import prod
 
 import numpy as np
 
-from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
-from tinycast.ir.types import Array, Value
+from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Node
+from tinycast.ops.requantize import add_requantize
 from tinycast.ops.shape import Reshape, Transpose
 from tinycast.ops.sums import chunked_sum
 from tinycast.tvm_bridge import expr as te
@@ -18,9 +19,13 @@ from tinycast.tvm_bridge import expr as te
 
 @dataclass(frozen=True)
 class BatchedProduct(Op):
-    """y[b, m, n] = sum_k a[b, m, k] * c[b, k, n]; the axes b broadcast. Integers wrap in their own type."""
+    """y[b, m, n] = sum_k a[b, m, k] * c[b, k, n]; the axes b broadcast. Integers wrap in their own type.
+
+    With `zero_points` both are int8 less these, and the sum is int32.
+    """
 
     pattern = Pattern.CHANNELWISE
+    zero_points: tuple[int, int] | None = None
 
     @property
     def title(self) -> str:
@@ -28,23 +33,41 @@ class BatchedProduct(Op):
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         a, c = (v.shape for v in inputs)
-        return TensorType((*np.broadcast_shapes(a[:-2], c[:-2]), a[-2], c[-1]), inputs[0].dtype)
+        return TensorType((*np.broadcast_shapes(a[:-2], c[:-2]), a[-2], c[-1]), self._sum_type(inputs[0].dtype))
+
+    def _sum_type(self, dtype: DType) -> DType:
+        return dtype if self.zero_points is None else DType.INT32
 
     def reference(self, arrays: Sequence[Array]) -> Array:
-        wide = np.float64 if arrays[0].dtype.kind == "f" else np.int64
-        return np.matmul(*(x.astype(wide) for x in arrays)).astype(arrays[0].dtype)
+        dtype = arrays[0].dtype
+        wide = np.float64 if dtype.kind == "f" else np.int64
+        a, c = (x.astype(wide) - zero for x, zero in zip(arrays, self.zero_points or (0, 0), strict=True))
+        return np.asarray(np.matmul(a, c), self._sum_type(DType(dtype.name)).numpy)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         a, c = tensors
 
         def term(i: Sequence[te.Expr], k: Sequence[te.Expr]) -> te.Expr:
             left = te.broadcast_read(a, [*i[:-1], k[0]])
-            return left * te.broadcast_read(c, [*i[:-2], k[0], i[-1]])
+            right = te.broadcast_read(c, [*i[:-2], k[0], i[-1]])
+            if self.zero_points is not None:
+                left = te.cast(left, DType.INT32) - self.zero_points[0]
+                right = te.cast(right, DType.INT32) - self.zero_points[1]
+            return left * right
 
         return chunked_sum(out, [int(a.shape[-1])], term)
 
     def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
         return prod(out.shape) * inputs[0].shape[-1]
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        a, c = (operand.tensor for operand in form.inputs)
+        if a is None or c is None:
+            return None
+        total = form.build.call(BatchedProduct((a.zero_point, c.zero_point)), [a.value, c.value])
+        ratio = np.asarray(a.scale * c.scale / form.scale)
+        bound = (128 + abs(a.zero_point)) * (128 + abs(c.zero_point)) * a.value.shape[-1]
+        return add_requantize(form.build, total, ratio, form.zero_point, form.bounds, bound, form.output.name)
 
 
 def product(node: Node, a: Value, b: Value) -> Value:

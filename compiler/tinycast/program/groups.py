@@ -10,9 +10,27 @@ from dataclasses import dataclass, field
 
 from tinycast.ir.graph import Builder, Call, Pattern, Program, Routine
 from tinycast.ir.types import Value
+from tinycast.ops.layer_norm import LayerNorm
 from tinycast.ops.pool import WindowMean
 from tinycast.ops.reduce import ReduceMean
 from tinycast.ops.shape import Concat, Reshape
+
+
+def expand_normalizations(program: Program) -> int:
+    """Normalizations of layers that stayed in float become the operators that they stand for."""
+    rewrites = 0
+    for call in list(program.calls):
+        if isinstance(call.op, LayerNorm):
+            build = Builder(program, call.source, call.title)
+            name = call.output.name
+            call.output.name = f"{name}.normalized"
+            new = call.op.expand(build, call.inputs, name)
+            new.quant = call.output.quant
+            index = program.calls.index(call)
+            program.calls[index : index + 1] = build.calls
+            program.substitute(call.output, new)
+            rewrites += 1
+    return rewrites
 
 
 def expand_means(program: Program) -> int:

@@ -1,0 +1,182 @@
+"""LayerNormalization and RMSNormalization, in float and in int8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+
+from tinycast.ir.fixed_point import INT32_MAX, mulhi
+from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Routine, Tensor, TensorType, Tile
+from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.node import Imported, Node
+from tinycast.ops.reduce import ReduceMean
+from tinycast.ops.unary import Unary
+
+_LONGEST = 2**14  # elements of a row, with which no sum leaves its type
+_FRACTION_BITS = 20  # of the variance and of normalized elements
+_LEAST_SHIFT, _MOST_SHIFT = 6, 16
+
+
+@dataclass(frozen=True)
+class LayerNorm(Op):
+    """y = (x - mean) / sqrt(variance + epsilon) * scale + bias over the axes from `axis` on; float32.
+
+    Not `centred` (RMSNormalization): the mean counts as zero. Inputs: x, scale, bias where there is one.
+    """
+
+    pattern = Pattern.ROWS
+    axis: int
+    epsilon: float
+    centred: bool
+
+    @property
+    def title(self) -> str:
+        return "LayerNormalization" if self.centred else "RMSNormalization"
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, inputs[0].dtype)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        x, scale, *bias = (a.astype(np.float64) for a in arrays)
+        axes = tuple(range(self.axis, x.ndim))
+        centred = x - x.mean(axes, keepdims=True) if self.centred else x
+        y = centred / np.sqrt(np.square(centred).mean(axes, keepdims=True) + self.epsilon) * scale
+        return np.asarray(y + bias[0] if bias else y, np.float32)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        raise NotImplementedError  # expand() replaces it before kernels are made
+
+    def expand(self, build: Builder, inputs: Sequence[Value], name: str) -> Value:
+        """The operators that it stands for."""
+        x, scale, *bias = inputs
+        axes = tuple(range(self.axis, len(x.shape)))
+
+        def binary(function: BinaryFunction, a: Value, b: Value, wanted: str = "") -> Value:
+            return build.call(Binary(function), [a, b], wanted)
+
+        if self.centred:
+            x = binary(BinaryFunction.SUB, x, build.call(ReduceMean(axes), [x]))
+        variance = build.call(ReduceMean(axes), [binary(BinaryFunction.MUL, x, x)])
+        epsilon = build.constant(np.asarray(self.epsilon, np.float32), "epsilon")
+        deviation = build.call(Unary("Sqrt"), [binary(BinaryFunction.ADD, variance, epsilon)])
+        normalized = binary(BinaryFunction.DIV, x, deviation)
+        y = binary(BinaryFunction.MUL, normalized, scale, "" if bias else name)
+        return binary(BinaryFunction.ADD, y, bias[0], name) if bias else y
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        x, parameters = form.inputs[0].activation, [operand.real() for operand in form.inputs[1:]]
+        if x is None or any(p is None for p in parameters):
+            return None
+        shape = x.value.shape[self.axis :]
+        length = prod(shape)
+        scale, bias = (
+            np.broadcast_to(p, shape).reshape(-1) / form.scale
+            for p in (*(p for p in parameters if p is not None), np.zeros(()))[:2]
+        )
+        epsilon = max(1, round(self.epsilon * (length / x.scale) ** 2 * 2**_FRACTION_BITS))
+        shift = _shift(float(np.abs(scale).max()), float(np.abs(bias).max()))
+        if shift < _LEAST_SHIFT or length > _LONGEST or epsilon >= 2**61:
+            return None
+        multiplier = np.rint(scale * 2.0 ** (32 - _FRACTION_BITS + shift)).astype(np.int32)
+        addend = np.rint((bias + form.zero_point + 0.5) * 2.0**shift).astype(np.int32)
+        op = IntegerLayerNorm(self.axis, self.centred, x.zero_point, epsilon, shift, form.low, form.high)
+        constants = [form.build.constant(multiplier, "multiplier"), form.build.constant(addend, "addend")]
+        return form.build.call(op, [x.value, *constants], form.output.name)
+
+
+def _shift(scale: float, bias: float) -> int:
+    """The largest shift with which multipliers and addends stay below their bounds."""
+    for shift in range(_MOST_SHIFT, 0, -1):
+        largest = scale * 2.0 ** (32 - _FRACTION_BITS + shift)
+        if largest < INT32_MAX and (bias + 256) * 2.0**shift < 2**30:
+            return shift
+    return 0
+
+
+@dataclass(frozen=True)
+class IntegerLayerNorm(Routine):
+    """Rows from `axis` on as runtime_c/generic/tc_normalize.h computes them. `epsilon` is in 2^-20 steps of the
+    variance of the integers times the square of the row's length.
+
+    Inputs: x int8, multiplier and addend int32, one an element of a row.
+    """
+
+    runtime: ClassVar[frozenset[str]] = frozenset({"tc_normalize.h"})
+    axis: int
+    centred: bool
+    zero_point: int
+    epsilon: int
+    shift: int
+    low: int
+    high: int
+
+    @property
+    def title(self) -> str:
+        return "LayerNormalization" if self.centred else "RMSNormalization"
+
+    def infer_all(self, inputs: Sequence[Value]) -> tuple[TensorType, ...]:
+        return (TensorType(inputs[0].shape, DType.INT8),)
+
+    def reference_all(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
+        x, multiplier, addend = arrays
+        length = multiplier.size
+        rows = x.reshape(-1, length).astype(np.int64) - self.zero_point
+        total = rows.sum(1, keepdims=True) * self.centred
+        variance = np.square(rows).sum(1, keepdims=True) * length - total * total
+        variance = (variance << _FRACTION_BITS) + self.epsilon
+        scale = np.full_like(variance, 16)
+        for _ in range(16):
+            large, small = variance >= 2**32, variance < 2**30
+            variance = np.where(large, variance >> 2, np.where(small, variance << 2, variance))
+            scale += large.astype(np.int64) - small
+        factor = _reciprocal_sqrt(variance.astype(np.uint64))
+        normalized = ((rows * length - total) * factor + (np.int64(1) << (scale - 1))) >> scale
+        y = (mulhi(normalized.astype(np.int32), multiplier) + addend) >> self.shift
+        return (np.clip(y, self.low, self.high).astype(np.int8).reshape(x.shape),)
+
+    def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
+        length = prod(inputs[1].shape)
+        rows = prod(inputs[0].shape) // length
+        numbers = f"{length}, {self.zero_point}, {int(self.centred)}, INT64_C({self.epsilon}), {self.shift}"
+        return (
+            f"for (int32_t row = 0; row < {rows}; ++row) {{\n"
+            f"    tc_normalize_row(output_0 + row * {length}, input_0 + row * {length}, input_1, input_2,\n"
+            f"                     {numbers}, {self.low}, {self.high});\n}}\n"
+        )
+
+
+def _reciprocal_sqrt(m: Array) -> Array:
+    """tc_reciprocal_sqrt of uint64s."""
+    r = np.uint64(2362232012) - ((m * np.uint64(1395864371)) >> np.uint64(32))
+    for _ in range(4):
+        square = (((r * r) >> np.uint64(30)) * m) >> np.uint64(32)
+        r = (r * (np.uint64(3221225472) - square)) >> np.uint64(31)
+    return np.asarray(r.astype(np.int64))
+
+
+def import_layer_norm(node: Node) -> Imported:
+    """With the mean and 1 / deviation of each row, where something reads them."""
+    x, build = node.input(0), node.build
+    centred = node.kind == "LayerNormalization"
+    axis, epsilon = node.axis(-1, len(x.shape)), node.float("epsilon", 1e-5)
+    given = [v for v in (node.input(1), node.optional(2)) if v is not None]
+    y = build.call(LayerNorm(axis, epsilon, centred), [x, *given])
+    read = [bool(output.uses()) or output.is_graph_output() for output in node.onnx.outputs[1:]]
+    if not any(read):
+        return y
+    axes = tuple(range(axis, len(x.shape)))
+    mean = build.call(ReduceMean(axes), [x])
+    deviations = build.call(Binary(BinaryFunction.SUB), [x, mean])
+    variance = build.call(ReduceMean(axes), [build.call(Binary(BinaryFunction.MUL), [deviations, deviations])])
+    total = build.call(
+        Binary(BinaryFunction.ADD), [variance, build.constant(np.asarray(epsilon, np.float32), "epsilon")]
+    )
+    return y, mean, build.call(Unary("Reciprocal"), [build.call(Unary("Sqrt"), [total])])
+
+
+IMPORTERS = {"LayerNormalization": import_layer_norm, "RMSNormalization": import_layer_norm}

@@ -1,0 +1,56 @@
+#ifndef TC_NORMALIZE_H
+#define TC_NORMALIZE_H
+
+#include <stdint.h>
+
+#include "tc_clamp.h"
+#include "tc_mulhi.h"
+
+/* 2^46 / sqrt(m) for 2^30 <= m < 2^32, by Newton's method from a line that is at most a tenth off. */
+static inline uint32_t tc_reciprocal_sqrt(uint32_t m)
+{
+    uint64_t r = 2362232012u - (((uint64_t)m * 1395864371u) >> 32);
+    for (int32_t i = 0; i < 4; ++i) {
+        const uint64_t square = (((r * r) >> 30) * m) >> 32;
+        r = (r * (3221225472u - square)) >> 31;
+    }
+    return (uint32_t)r;
+}
+
+/* The layer normalization of one row of `length` int8. The variance times length^2 is an integer; `epsilon` is what is
+ * added to it, in 2^-20, and at least 1. Elements are normalized to Q20; then
+ * y = clamp((hi32(normalized * multiplier[i]) + addend[i]) >> shift). Not `centred`: the mean counts as zero. */
+static inline void tc_normalize_row(int8_t *y, const int8_t *x, const int32_t *multiplier, const int32_t *addend,
+                                    int32_t length, int32_t zero_point, int32_t centred, int64_t epsilon, int32_t shift,
+                                    int32_t low, int32_t high)
+{
+    int32_t sum = 0;
+    int64_t squares = 0;
+    for (int32_t i = 0; i < length; ++i) {
+        const int32_t element = x[i] - zero_point;
+        sum += element;
+        squares += element * element;
+    }
+    if (!centred) {
+        sum = 0;
+    }
+    uint64_t variance = (uint64_t)(squares * length - (int64_t)sum * sum) * 1048576u + (uint64_t)epsilon;
+    int32_t scale = 16;
+    while (variance >= 4294967296u) {
+        variance >>= 2;
+        ++scale;
+    }
+    while (variance < 1073741824u) {
+        variance <<= 2;
+        --scale;
+    }
+    const int64_t factor = tc_reciprocal_sqrt((uint32_t)variance);
+    const int64_t half = (int64_t)1 << (scale - 1);
+    for (int32_t i = 0; i < length; ++i) {
+        const int64_t deviation = (x[i] - zero_point) * length - sum;
+        const int32_t normalized = (int32_t)((deviation * factor + half) >> scale);
+        y[i] = (int8_t)tc_clamp(tc_mulhi_add(normalized, multiplier[i], addend[i]) >> shift, low, high);
+    }
+}
+
+#endif
