@@ -17,10 +17,6 @@ _FIRST_STATE = {"Loop": 2, "Scan": 0}  # the operand that is the first carried v
 _LARGEST_TRIPS = 10_000  # of a loop over constants that is run now
 
 
-def has_control_flow(model: ir.Model) -> bool:
-    return any(_graphs(node) for node in model.graph)
-
-
 def share_shapes_with_loops(model: ir.Model) -> int:
     """Give the carried values of each Loop, inside and after it, the shape of the first one; returns how many got it.
 
@@ -65,6 +61,18 @@ def _origin(value: ir.Value) -> ir.Value:
         value = producer.inputs[0]
         producer = value.producer()
     return value
+
+
+def rounds(node: ir.Node) -> int:
+    """How often the graphs inside of the node run; 1 where that depends on data."""
+    if node.op_type == "Loop":
+        trips = constant(node.inputs[0])
+        return 1 if trips is None else int(trips.reshape(-1)[0])
+    if node.op_type == "Scan" and node.inputs[-1] is not None:
+        axis = node.attributes.get_ints("scan_input_axes", [0])[-1]
+        shape = static_shape(node.inputs[-1])
+        return shape[axis] if shape else 1
+    return 1
 
 
 def capture_invariants(model: ir.Model) -> int:
