@@ -17,6 +17,7 @@ from tinycast.model.edit import add_constant, constant, replace
 from tinycast.model.names import name_nodes, name_values
 from tinycast.model.noop import remove_noops
 from tinycast.model.qoperator import rewrite_qoperators
+from tinycast.model.sequences import resolve_sequences
 from tinycast.model.shapes import infer_shapes
 from tinycast.model.windows import gather_windows
 
@@ -57,6 +58,7 @@ def simplify(model: ir.Model) -> None:
         infer_shapes(model)
     for _ in range(_ROUNDS):
         before = _signature(model)
+        resolve_sequences(model)
         capture_invariants(model)
         fold_several_outputs(model)
         gather_windows(model)
