@@ -80,6 +80,13 @@ y, z, q = Loop<body=g (int64 n, bool c, float[3] h) => (bool d, float[3] m, floa
     d = Identity(c)
 }>(trips, , i)
 """
+LOOP_NOTHING_CARRIED = """
+y = Loop<body=g (int64 n, bool c) => (bool d, float[3] o) {
+    row = Gather(x, n)
+    o = Relu(row)
+    d = Identity(c)
+}>(trips, true)
+"""
 LOOP_SWAPS = """
 y, z, w = Loop<body=g (int64 n, bool c, float[3] a, float[3] b, float[3] k) => (bool d, float[3] e, float[3] f, float[3] l) {
     e = Identity(b)
@@ -143,6 +150,7 @@ CONTROL = (
     Row("loop_counted", "int64 trips, float[4] x", LOOP_COUNTED, {"k": floats(0.5, -1, 2, 1), "zero": ints(0).reshape(())}, outputs="y z", output_type="float int64"),
     Row("loop_while", "bool go, float[3] x", LOOP_WHILE, {"trips": ints(9).reshape(()), "half": floats(0.5), "least": floats(0.01).reshape(())}, outputs="y z"),
     Row("loop_collects", "float[4,3] x, float[3] i", LOOP_COLLECTS, {"trips": ints(4).reshape(())}, outputs="y z q", output_type="float float int64"),
+    Row("loop_nothing_carried", "float[4,3] x", LOOP_NOTHING_CARRIED, {"trips": ints(4).reshape(()), "true": TRUE}),
     Row("loop_swaps", "float[3] x, float[3] i, float[3] j", LOOP_SWAPS, {"trips": ints(3).reshape(())}, outputs="y z w"),
     *(Row(f"loop_appends_{axis}_{new}", "float[4,3] x, float[3] i", LOOP_APPENDS.replace("AXIS", str(axis)).replace("NEW", str(new)), {"trips": ints(4).reshape(()), "last": ints(-1).reshape(())}, outputs="y z w") for axis, new in ((0, 1), (1, 1), (0, 0))),
     Row("sequence", "float[2,5] x, float[2,5] i, int64 k", SEQUENCE, {"sizes": ints(2, 3), "one": ints(1).reshape(()), "last": ints(-1).reshape(())}, outputs="y z n", output_type="float float int64", low=-2, high=2.99),

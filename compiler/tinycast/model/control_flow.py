@@ -107,6 +107,9 @@ def replace_carried(node: ir.Node, dropped: Sequence[int], added: int = 0) -> ir
     for k in sorted(dropped, reverse=True):
         del body.outputs[int(node.op_type == "Loop") + k], body.inputs[first + k]
     inputs = [v for i, v in enumerate(node.inputs) if i - first not in dropped]
+    if node.op_type == "Loop" and inputs[1] is None:  # trailing operands that are left out get lost
+        assert isinstance(node.graph, ir.Graph)
+        inputs[1] = add_constant(node.graph, f"{node.name}.condition", np.asarray(True))
     outputs = [v for k, v in enumerate(node.outputs) if k not in dropped]
     attributes, graph = list(node.attributes.values()), node.graph
     node.attributes.clear()
