@@ -75,6 +75,10 @@ def rounds(node: ir.Node) -> int:
 def capture_invariants(model: ir.Model) -> int:
     """Let what a loop carries unchanged be read from outside instead; returns how many values."""
     changed = 0
+    for node in _loops(model, "Loop"):
+        if node.inputs[1] is None:  # trailing operands that are left out get lost, and it may have to be the last one
+            assert isinstance(node.graph, ir.Graph)
+            node.replace_input_with(1, add_constant(node.graph, f"{node.name}.condition", np.asarray(True)))
     for node in list(_loops(model, "Loop", "Scan")):
         body, first = node.attributes["body"].as_graph(), _FIRST_STATE[node.op_type]
         scans = node.attributes.get_int("num_scan_inputs", 0)
@@ -107,9 +111,6 @@ def replace_carried(node: ir.Node, dropped: Sequence[int], added: int = 0) -> ir
     for k in sorted(dropped, reverse=True):
         del body.outputs[int(node.op_type == "Loop") + k], body.inputs[first + k]
     inputs = [v for i, v in enumerate(node.inputs) if i - first not in dropped]
-    if node.op_type == "Loop" and inputs[1] is None:  # trailing operands that are left out get lost
-        assert isinstance(node.graph, ir.Graph)
-        inputs[1] = add_constant(node.graph, f"{node.name}.condition", np.asarray(True))
     outputs = [v for k, v in enumerate(node.outputs) if k not in dropped]
     attributes, graph = list(node.attributes.values()), node.graph
     node.attributes.clear()
