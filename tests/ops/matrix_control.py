@@ -80,6 +80,13 @@ y, z, q = Loop<body=g (int64 n, bool c, float[3] h) => (bool d, float[3] m, floa
     d = Identity(c)
 }>(trips, , i)
 """
+LOOP_NOTHING_CARRIED = """
+y = Loop<body=g (int64 n, bool c) => (bool d, float[3] o) {
+    row = Gather(x, n)
+    o = Relu(row)
+    d = Identity(c)
+}>(trips, true)
+"""
 LOOP_SWAPS = """
 y, z, w = Loop<body=g (int64 n, bool c, float[3] a, float[3] b, float[3] k) => (bool d, float[3] e, float[3] f, float[3] l) {
     e = Identity(b)
@@ -100,6 +107,30 @@ y = Loop<body=g (int64 n, bool c, float[3] h) => (bool d, float[3] m) {
     d = Identity(c)
 }>(trips, , i)
 """
+LOOP_APPENDS = """
+e = SequenceEmpty()
+y, q = Loop<body=g (int64 n, bool c, float[3] h, seq(float[3]) s) => (bool d, float[3] m, seq(float[3]) t) {
+    row = Gather(x, n)
+    m = Add(h, row)
+    r = Relu(m)
+    t = SequenceInsert(s, r)
+    d = Identity(c)
+}>(trips, , i, e)
+z = ConcatFromSequence<axis=AXIS, new_axis=NEW>(q)
+w = SequenceAt(q, last)
+"""
+SEQUENCE = """
+p = SplitToSequence<axis=1>(x, sizes)
+c = SequenceInsert(p, x, one)
+d = SequenceErase(c, one)
+f = SequenceInsert(d, x)
+z = ConcatFromSequence<axis=1>(f)
+g = SequenceConstruct(x, z, x)
+w = SequenceAt(g, last)
+h = SequenceConstruct(x, w, i)
+y = SequenceAt(h, k)
+n = SequenceLength(h)
+"""
 CONV = """
 y = Scan<num_scan_inputs=1, body=g (float[1,2,5,5] a) => (float[1,3,5,5] o) {
     c = Conv<pads=[1,1,1,1]>(a, w)
@@ -119,7 +150,10 @@ CONTROL = (
     Row("loop_counted", "int64 trips, float[4] x", LOOP_COUNTED, {"k": floats(0.5, -1, 2, 1), "zero": ints(0).reshape(())}, outputs="y z", output_type="float int64"),
     Row("loop_while", "bool go, float[3] x", LOOP_WHILE, {"trips": ints(9).reshape(()), "half": floats(0.5), "least": floats(0.01).reshape(())}, outputs="y z"),
     Row("loop_collects", "float[4,3] x, float[3] i", LOOP_COLLECTS, {"trips": ints(4).reshape(())}, outputs="y z q", output_type="float float int64"),
+    Row("loop_nothing_carried", "float[4,3] x", LOOP_NOTHING_CARRIED, {"trips": ints(4).reshape(()), "true": TRUE}),
     Row("loop_swaps", "float[3] x, float[3] i, float[3] j", LOOP_SWAPS, {"trips": ints(3).reshape(())}, outputs="y z w"),
+    *(Row(f"loop_appends_{axis}_{new}", "float[4,3] x, float[3] i", LOOP_APPENDS.replace("AXIS", str(axis)).replace("NEW", str(new)), {"trips": ints(4).reshape(()), "last": ints(-1).reshape(())}, outputs="y z w") for axis, new in ((0, 1), (1, 1), (0, 0))),
+    Row("sequence", "float[2,5] x, float[2,5] i, int64 k", SEQUENCE, {"sizes": ints(2, 3), "one": ints(1).reshape(()), "last": ints(-1).reshape(())}, outputs="y z n", output_type="float float int64", low=-2, high=2.99),
     Row("if_else", "bool c, float[2,3] x", IF, {"k": floats(1, 2, 3), "zero": ints(0)}, outputs="y z"),
     Row("if_in_loop", "float[3] x, float[3] i", IF_IN_LOOP, {"trips": ints(6).reshape(()), "bound": floats(0.5).reshape(())}),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -15,10 +15,6 @@ from tinycast.model.run import Session
 
 _FIRST_STATE = {"Loop": 2, "Scan": 0}  # the operand that is the first carried value
 _LARGEST_TRIPS = 10_000  # of a loop over constants that is run now
-
-
-def has_control_flow(model: ir.Model) -> bool:
-    return any(_graphs(node) for node in model.graph)
 
 
 def share_shapes_with_loops(model: ir.Model) -> int:
@@ -34,13 +30,10 @@ def share_shapes_with_loops(model: ir.Model) -> int:
             found += _set_shape(before, node.inputs[i])
             if static_shape(made) is not None and static_shape(made) == static_shape(before):
                 found += _set_shape(after, before)
-        trips = constant(node.inputs[0])
-        ends = constant(node.inputs[1]) if len(node.inputs) > 1 else np.asarray(True)
         for made, after in zip(body.outputs[len(node.inputs) - 1 :], node.outputs[len(node.inputs) - 2 :], strict=True):
             row = static_shape(made)
-            always = ends is not None and ends.all() and _is_always_true(body)
-            if row is not None and trips is not None and always and static_shape(after) is None:
-                after.shape, after.type = ir.Shape((int(trips.reshape(-1)[0]), *row)), made.type
+            if row is not None and has_constant_rounds(node) and static_shape(after) is None:
+                after.shape, after.type = ir.Shape((rounds(node), *row)), made.type
                 found += 1
     return found
 
@@ -53,12 +46,12 @@ def _set_shape(value: ir.Value, source: ir.Value | None) -> bool:
 
 
 def _is_always_true(body: ir.Graph) -> bool:
-    source = _origin(body.outputs[0])
+    source = origin(body.outputs[0])
     known = constant(source)
     return source is body.inputs[1] or (known is not None and bool(known.all()))
 
 
-def _origin(value: ir.Value) -> ir.Value:
+def origin(value: ir.Value) -> ir.Value:
     """The value that this one is the same as."""
     producer = value.producer()
     while producer is not None and producer.op_type == "Identity" and producer.inputs[0] is not None:
@@ -67,40 +60,74 @@ def _origin(value: ir.Value) -> ir.Value:
     return value
 
 
+def rounds(node: ir.Node) -> int:
+    """How often the graphs inside of the node run; 1 where that depends on data."""
+    if node.op_type == "Loop":
+        trips = constant(node.inputs[0])
+        return 1 if trips is None else int(trips.reshape(-1)[0])
+    if node.op_type == "Scan" and node.inputs[-1] is not None:
+        axis = node.attributes.get_ints("scan_input_axes", [0])[-1]
+        shape = static_shape(node.inputs[-1])
+        return shape[axis] if shape else 1
+    return 1
+
+
 def capture_invariants(model: ir.Model) -> int:
     """Let what a loop carries unchanged be read from outside instead; returns how many values."""
     changed = 0
+    for node in _loops(model, "Loop"):
+        if node.inputs[1] is None:  # trailing operands that are left out get lost, and it may have to be the last one
+            assert isinstance(node.graph, ir.Graph)
+            node.replace_input_with(1, add_constant(node.graph, f"{node.name}.condition", np.asarray(True)))
     for node in list(_loops(model, "Loop", "Scan")):
         body, first = node.attributes["body"].as_graph(), _FIRST_STATE[node.op_type]
         scans = node.attributes.get_int("num_scan_inputs", 0)
         condition = int(node.op_type == "Loop")
         carried = range(len(node.inputs) - first - scans)
-        fixed = [k for k in carried if _origin(body.outputs[condition + k]) is body.inputs[first + k]]
-        if not fixed or len(node.inputs) == len(fixed):
+        fixed = [k for k in carried if origin(body.outputs[condition + k]) is body.inputs[first + k]]
+        if not fixed or len(node.outputs) == len(fixed):
             continue
-        outputs = [v for k, v in enumerate(node.outputs) if k not in fixed]
-        if not outputs:
-            continue
-        graph = node.graph
-        assert graph is not None
         for k in fixed:
-            initial = node.inputs[first + k]
+            initial, graph = node.inputs[first + k], node.graph
             assert initial is not None
+            assert graph is not None
             ir.convenience.replace_all_uses_with(body.inputs[first + k], initial)
             after = ir.node("Identity", [initial], name=f"{node.name}.{k}")
             after.outputs[0].shape, after.outputs[0].type = initial.shape, initial.type
             graph.insert_after(node, after)
             ir.convenience.replace_all_uses_with(node.outputs[k], after.outputs[0], replace_graph_outputs=True)
             after.outputs[0].name = node.outputs[k].name
-        inputs = [v for i, v in enumerate(node.inputs) if i - first not in fixed]
-        for k in reversed(fixed):
-            del body.outputs[condition + k], body.inputs[first + k]
-        attributes = list(node.attributes.values())
-        node.attributes.clear()
-        new = ir.Node("", node.op_type, inputs, attributes, num_outputs=len(outputs), name=node.name)
-        ir.convenience.replace_nodes_and_values(graph, node, [node], [new], outputs, new.outputs)
+        replace_carried(node, fixed)
         changed += len(fixed)
     return changed
+
+
+def replace_carried(node: ir.Node, dropped: Sequence[int], added: int = 0) -> ir.Node:
+    """The Loop or Scan without some of its carried values, in its place; the last `added` outputs of its body are new.
+
+    Nothing may read the outputs that are dropped, nor the body their inputs.
+    """
+    body, first = node.attributes["body"].as_graph(), _FIRST_STATE[node.op_type]
+    for k in sorted(dropped, reverse=True):
+        del body.outputs[int(node.op_type == "Loop") + k], body.inputs[first + k]
+    inputs = [v for i, v in enumerate(node.inputs) if i - first not in dropped]
+    outputs = [v for k, v in enumerate(node.outputs) if k not in dropped]
+    attributes, graph = list(node.attributes.values()), node.graph
+    node.attributes.clear()
+    new = ir.Node("", node.op_type, inputs, attributes, num_outputs=len(outputs) + added, name=node.name)
+    assert graph is not None
+    for value in new.outputs[len(outputs) :]:
+        value.name = f"{node.name}.{len(outputs)}"
+    kept = new.outputs[: len(outputs)]
+    ir.convenience.replace_nodes_and_values(graph, node, [node], [new], outputs, kept)
+    return new
+
+
+def has_constant_rounds(node: ir.Node) -> bool:
+    """Whether a Loop runs a number of rounds that is known."""
+    ends = constant(node.inputs[1]) if len(node.inputs) > 1 and node.inputs[1] is not None else np.asarray(True)
+    goes_on = ends is not None and bool(ends.all()) and _is_always_true(node.attributes["body"].as_graph())
+    return goes_on and constant(node.inputs[0]) is not None
 
 
 def fold_several_outputs(model: ir.Model) -> int:

@@ -25,7 +25,9 @@ def write_out_functions(model: ir.Model, supported: Container[str]) -> int:
     replaced = 0
     for _ in range(_DEPTH):
         found = [
-            node for node in model.graph.all_nodes() if node.domain in ("", "ai.onnx") and node.op_type not in supported
+            node
+            for node in model.graph.all_nodes()
+            if node.domain in ("", "ai.onnx") and node.op_type not in supported and not _has_graphs(node)
         ]
         bodies = [(node, body) for node in found if (body := _body(node, model)) is not None]
         if not bodies:
@@ -82,6 +84,10 @@ def _body(node: ir.Node, model: ir.Model) -> onnx.FunctionProto | None:
         if entry.domain == "":
             entry.version = opset
     return body
+
+
+def _has_graphs(node: ir.Node) -> bool:
+    return any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values())
 
 
 def _type(value: ir.Value | None) -> bytes:

@@ -19,6 +19,7 @@ from tinycast.model.gelu import fuse_gelu
 from tinycast.model.names import name_nodes, name_values
 from tinycast.model.noop import remove_noops
 from tinycast.model.qoperator import rewrite_qoperators
+from tinycast.model.sequences import resolve_sequences
 from tinycast.model.shapes import infer_shapes
 from tinycast.model.windows import gather_windows
 
@@ -61,6 +62,7 @@ def simplify(model: ir.Model) -> None:
         infer_shapes(model)
     for _ in range(_ROUNDS):
         before = _signature(model)
+        resolve_sequences(model)
         capture_invariants(model)
         fold_several_outputs(model)
         gather_windows(model)

@@ -47,9 +47,8 @@ _PLAIN = "save the model without ONNX Runtime's graph optimization (ORT_DISABLE_
 # The first row that fits a node is its advice: rows with a condition stand before those without.
 TABLE = (
     Advice(("If", "Loop", "Scan"), _SEQUENCE, _has_no_tensor),
-    Advice(("If",), "make the condition a constant (it folds away), or compute both branches and choose with Where"),
-    Advice(("Loop",), "make the trip count a constant and keep the carried shapes, or unroll it on export"),
-    Advice(("Scan",), "unroll it on export, or write it as LSTM or GRU if it is one"),
+    Advice(("If",), "make the condition a constant (it folds away), or let both branches give the same shapes"),
+    Advice(("Loop", "Scan"), "make the trip count a constant, and carry tensors of one shape"),
     Advice(("Resize", "Upsample"), f"make roi, scales and sizes constants: {_FIXED}", _computes(1, 2, 3)),
     Advice(("Slice",), "make starts and ends constants, or use Gather, whose indices may be computed", _computes(1, 2)),
     Advice(("TopK", "OneHot"), "make the number of outputs (k, depth) a constant", _computes(1)),

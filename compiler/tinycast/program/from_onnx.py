@@ -184,8 +184,8 @@ def _check_shape(expected: onnx_ir.Value, result: Value, source: str) -> None:
 
 
 def _input(value: onnx_ir.Value) -> Value:
-    assert value.shape is not None
-    assert value.dtype is not None
+    if value.shape is None or value.dtype is None or not isinstance(value.type, onnx_ir.TensorType):
+        raise ModelError(f"an input of type {value.type} is not supported", where=value.name or "", fix="give tensors")
     dtype = np.dtype(value.dtype.numpy()).name
     return Value(value.name or "", tuple(int(d) for d in value.shape.numpy()), _dtype(dtype, value.name).inside)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from tinycast.model.control_flow import rounds
 from tinycast.model.ports import static_shape
 
 _WINDOWED = frozenset({"Conv", "ConvInteger"})
@@ -29,16 +31,25 @@ def operator_rows(model: ir.Model) -> list[OperatorRow]:
     """One row an operator, most MACs first, then by name. A constant counts once, for the first node that reads it."""
     rows: dict[str, OperatorRow] = {}
     counted: set[ir.Value] = set()
-    for node in model.graph:
+    for node, runs in _nodes(model.graph):
         row = rows.setdefault(operator_name(node), OperatorRow(operator_name(node)))
         row.count += 1
-        row.macs += node_macs(node)
+        row.macs += runs * node_macs(node)
         for value in _parameters(node):
             if value not in counted and value.const_value is not None:
                 counted.add(value)
                 row.parameters += value.const_value.size
                 row.bytes += value.const_value.nbytes
     return sorted(rows.values(), key=lambda row: (-row.macs, row.op))
+
+
+def _nodes(graph: ir.Graph, runs: int = 1) -> Iterator[tuple[ir.Node, int]]:
+    """All nodes, those inside of others too, and how often each runs: once where that depends on data."""
+    for node in graph:
+        yield node, runs
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                yield from _nodes(attribute.as_graph(), runs * rounds(node))
 
 
 def operator_name(node: ir.Node) -> str:
