@@ -30,6 +30,7 @@ const {result} *peer_output_0(const peer_model *model) {{ return y; }}
 int peer_run(peer_model *model) {{ {call} return 0; }}
 """
 _NAMES = {"int16": "int16_t", "int32": "int32_t", "float32": "float", "float64": "double"}
+_MOST_CODE_BYTES = 2_000_000  # gcc 12 needs more than five minutes for what is longer
 Package = tuple[dict[str, bytes], dict[str, Any]]
 
 
@@ -83,10 +84,12 @@ def emlearn_model(estimator: Any, features: int, method: str) -> Package:
 
 
 def m2cgen_model(estimator: Any, features: int) -> Package:
-    """m2cgen's nested ifs, in double precision."""
+    """m2cgen's nested ifs, in double precision; raises ValueError for more C than can be compiled."""
     import m2cgen
 
     code = m2cgen.export_to_c(estimator)
+    if len(code) > _MOST_CODE_BYTES:
+        raise ValueError(f"{len(code):,} bytes of C")
     if "double score(" in code:
         return _package(code, "y[0] = score(x);", features, "float64", 1, "float64")
     return _package(code, "score(x, y);", features, "float64", len(estimator.classes_), "float64")
