@@ -106,7 +106,7 @@ def lines() -> Iterator[str]:
 def page() -> Iterator[str]:
     yield "# Forests on a Cortex-M4\n"
     yield "Written by `python benchmarks/trees.py`, which also says how it is measured. 100 trees, of depth 8 at most"
-    yield "(boosted: 3). tinycast and m2cgen take floats and give the probabilities of all classes, as scikit-learn does."
+    yield "(boosted: 3). tinycast and m2cgen take floats and give scikit-learn's probabilities of all classes."
     yield "emlearn takes integers and gives the class that most trees prefer: its trees keep no probabilities, and the"
     yield "class is not always scikit-learn's."
     yield '"-": the tool does not take the model, or writes more C than gcc compiles in five minutes.\n'
