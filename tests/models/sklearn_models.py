@@ -149,6 +149,7 @@ MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
     "ridge": lambda: _regressor(linear_model.Ridge(), 2),
     "naive_bayes": lambda: _classifier(naive_bayes.GaussianNB(), text=True),
     "nearest": lambda: _classifier(neighbors.KNeighborsClassifier(3), text=True, **_NEAREST),
+    "nearest_by_scan": lambda: _classifier(neighbors.KNeighborsClassifier(3), text=True),
     "nearest_regressor": lambda: _regressor(neighbors.KNeighborsRegressor(3), **_NEAREST),
     "k_means": lambda: converted(cluster.KMeans(3, random_state=0, n_init=1).fit(data()[0])),
     "principal_components": lambda: _classifier(make_pipeline(decomposition.PCA(3), linear_model.LogisticRegression())),
