@@ -27,7 +27,7 @@ from tinycast.model.widen import widen_floats
 from tinycast.ops import IMPORTERS
 from tinycast.package import package
 from tinycast.program.lower import to_integers
-from tinycast.program.ports import channels_last_edges, golden_run, ports
+from tinycast.program.ports import channels_last_edges, golden_run, input_ports, output_ports
 from tinycast.program.states import api_values, state_ports
 from tinycast.program.steps import to_steps
 from tinycast.schedule.states import keep_states
@@ -139,8 +139,8 @@ def compile_model(
     return Compiled(
         name,
         target,
-        tuple(p for p in ports(program.inputs, model.graph.inputs) if p.value in inputs),
-        tuple(p for p in ports(program.outputs, model.graph.outputs) if p.value in outputs),
+        tuple(p for p in input_ports(program, model) if p.value in inputs),
+        tuple(p for p in output_ports(program, model) if p.value in outputs),
         tuple(steps[i] for i in plan.order),
         plan,
         model_sha256,

@@ -2,7 +2,8 @@
 
 The classes of node cases: PLAIN, every graph input and output is a tensor of none of string, float16, bfloat16,
 double, complex, float8 and float4, and every node is in the default domain; DATA_TYPE, only an element type stands
-in the way; OTHER, the rest (sequences, optionals, other domains). The models that onnx ships as files are all PLAIN.
+in the way; CLASSICAL, operators of ai.onnx.ml on tensors; OTHER, the rest (sequences, optionals, other domains). The
+models that onnx ships as files are all PLAIN.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ BOUND_INPUTS: dict[str, tuple[int, ...]] = {
 class Class(Enum):
     PLAIN = "plain"
     DATA_TYPE = "data type"
+    CLASSICAL = "ai.onnx.ml"
     OTHER = "other"
 
 
@@ -126,8 +128,9 @@ def classify(model: onnx.ModelProto) -> Class:
     values = [*model.graph.input, *model.graph.output]
     if any(not v.type.HasField("tensor_type") for v in values):
         return Class.OTHER
-    if any(node.domain not in ("", "ai.onnx") for node in model.graph.node):
-        return Class.OTHER
+    domains = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
+    if domains:
+        return Class.CLASSICAL if domains == {"ai.onnx.ml"} else Class.OTHER
     types = {v.type.tensor_type.elem_type for v in values}
     if types <= _PLAIN_TYPES:
         return Class.PLAIN
@@ -160,7 +163,9 @@ def node_cases() -> Iterator[Case]:
     for c in sorted(collected, key=lambda c: c.name):
         inputs, outputs = c.data_sets[0]
         original = models.get(c.name.partition("_expanded")[0], c.model)
-        operator, kind = original.graph.node[-1].op_type, classify(c.model)
+        last = original.graph.node[-1]
+        operator = f"{last.domain}.{last.op_type}" if last.domain == "ai.onnx.ml" else last.op_type
+        kind = classify(c.model)
         given, wanted = (tuple(map(_array, values)) for values in (inputs, outputs))
         yield Case(c.name, operator, c.model, given, wanted, c.rtol, c.atol, kind, original)
 

@@ -40,8 +40,12 @@ def write_tables(cases: Sequence[Case], outcomes: Mapping[str, Outcome], folder:
 
 
 def _opsets(name: str) -> str:
-    since = [s.since_version for s in onnx.defs.get_all_schemas_with_history() if (s.name, s.domain) == (name, "")]
-    return f"{min(since)}-{onnx.defs.onnx_opset_version()}" if since else ""
+    """The first and the latest version of the operator's domain that has it."""
+    schemas = onnx.defs.get_all_schemas_with_history()
+    since = [s.since_version for s in schemas if ".".join(filter(None, (s.domain, s.name))) == name]
+    domain = name.rpartition(".")[0]
+    latest = max((s.since_version for s in schemas if s.domain == domain), default=0)
+    return f"{min(since)}-{latest if domain else onnx.defs.onnx_opset_version()}" if since else ""
 
 
 def _markdown(
@@ -57,7 +61,7 @@ def _markdown(
         "them.",
         "",
     ]
-    for kind in (Class.PLAIN, Class.DATA_TYPE):
+    for kind in (Class.PLAIN, Class.DATA_TYPE, Class.CLASSICAL):
         own = [c for c in cases if c.kind is kind]
         lines.append(f"* {kind.value}: {sum(outcomes[c.name].passed for c in own)} of {len(own)} cases pass")
     lines += ["", "| operator | opsets | own kernels | passed | bound |", "|---|---|---|---|---|"]

@@ -35,6 +35,12 @@ def integer_literal(value: int, dtype: DType) -> str:
     return f"{value}u" if dtype is DType.UINT32 else str(value)
 
 
+def string_literal(text: str) -> str:
+    """Return a string constant of the text in UTF-8; what is not plain is written in octal, spaces included."""
+    plain = set(range(33, 127)) - set(b'"\\?')
+    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()) + '"'
+
+
 def table_rows(data: Array, dtype: DType) -> list[str]:
     """Return the lines between the braces of an array's initializer, each at most 120 columns when indented by 4."""
     flat, dtype = to_carrier(data.reshape(-1)), dtype.carrier

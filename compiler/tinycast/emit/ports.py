@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tinycast.emit.literals import float_literal
+from tinycast.emit.literals import float_literal, string_literal
 from tinycast.emit.names import Names
 from tinycast.errors import InternalError
 from tinycast.ir.kernel import Compiled, Port, StatePort
@@ -54,6 +55,12 @@ class PortView:
     def zero_point(self) -> int | None:
         return None if self.port.quant is None else self.port.quant.zero_point[0]
 
+    @property
+    def classes(self) -> list[str]:
+        """The lines of a C initializer of the names of the classes."""
+        items = [string_literal(name) for name in self.port.classes]
+        return textwrap.wrap(", ".join(items), 110, break_long_words=False, break_on_hyphens=False)
+
     def manifest(self) -> dict[str, Any]:
         """This port's entry in the manifest."""
         quant = self.port.quant
@@ -67,6 +74,7 @@ class PortView:
             "zero_point": self.zero_point,
             "bytes": self.bytes,
             "arena_offset": self.arena_offset,
+            **({"classes": list(self.port.classes)} if self.port.classes else {}),
         }
 
 

@@ -84,6 +84,7 @@ class Port:
     dtype: DType
     shape: tuple[int, ...]  # ONNX's order, or NHWC where asked for
     quant: Quant | None
+    classes: tuple[str, ...] = ()  # names of what the numbers of a label, or the columns of scores, stand for
 
 
 @dataclass(frozen=True)

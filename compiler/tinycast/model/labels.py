@@ -35,6 +35,18 @@ def class_names(model: ir.Model, output: str) -> tuple[str, ...]:
     return tuple(json.loads(model.metadata_props.get(_KEY + output, "[]")))
 
 
+def class_notes(model: ir.Model) -> list[str]:
+    """What the user has to know of the outputs whose classes have names."""
+    notes = []
+    for value in model.graph.outputs:
+        names = ", ".join(class_names(model, str(value.name)))
+        if names and value.dtype is ir.DataType.INT64:
+            notes.append(f"{value.name} is the number of a class, counted from 0, of these: {names}")
+        elif names:
+            notes.append(f"{value.name} has a column for each class, in this order: {names}")
+    return notes
+
+
 def number_labels(proto: onnx.ModelProto) -> int:
     """Replace maps and texts of the graph, in place; gives the number of nodes and constants changed."""
     changed = _drop_maps(proto)

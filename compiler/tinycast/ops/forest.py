@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tinycast.ir.types import Array
 
 Floats = npt.NDArray[np.float32]
+_MOST_COPIES = 8  # of nodes below several others, on average
 Targets = tuple[tuple[int, float], ...]  # what a leaf adds: (target, weight), weights exact in float32
 
 
@@ -140,9 +141,22 @@ def _read_tree(
         if is_leaf:
             leaves.append(node.targets)
             continue
-        key, limit, yes, no = _question(node)
+        if len(splits) > _MOST_COPIES * len(nodes):
+            raise ValueError("the nodes form no trees")
+        key, limit, yes, no = _question(_joined(nodes, node))
         pending += [(no, len(splits)), (yes, -1)]
         splits.append(Split(keys.setdefault(key, len(keys)), limit, yes_is_leaf=nodes[yes].mode is Mode.LEAF))
+
+
+def _joined(nodes: Sequence[Node], node: Node) -> Node:
+    """A chain of nodes that compare one feature with a value each and share the true child is a question of a set."""
+    members = [node.value]
+    below = nodes[node.false_child]
+    while node.mode is Mode.EQ and replace(below, value=0.0, false_child=0) == replace(node, value=0.0, false_child=0):
+        members.append(below.value)
+        node = replace(node, false_child=below.false_child)
+        below = nodes[node.false_child]
+    return node if len(members) == 1 else replace(node, mode=Mode.MEMBER, members=tuple(members))
 
 
 def _question(node: Node) -> tuple[Key, float, int, int]:

@@ -171,17 +171,14 @@ def _ranks(tables: SplitTables, first: int, end: int, nan: str) -> str:
     const int32_t number = tc_ordered(x[features[k]], {nan});
     const int32_t *below = limit;
     uint32_t count = limit_counts[k];
-    limit += count;
-    while (count > 0) {{
+    while (count > 1) {{
         const uint32_t half = count >> 1;
-        if (below[half] < number) {{
-            below += half + 1;
-            count -= half + 1;
-        }} else {{
-            count = half;
-        }}
+        below += below[half - 1] < number ? half : 0;
+        count -= half;
     }}
-    scratch_0[k] = ({kind})((uint32_t)(below - (limit - limit_counts[k])){_shift(tables)});
+    below += *below < number;
+    scratch_0[k] = ({kind})((uint32_t)(below - limit){_shift(tables)});
+    limit += limit_counts[k];
 }}
 """
 
@@ -217,10 +214,10 @@ for (int32_t t = 0; t < {len(tables.forest.sizes)}; ++t) {{
     for (;;) {{
         const uint32_t link = splits[node];
         if (scratch_0[link & {mask}u] <= {compared}) {{
+            ++node;
             if (link & {1 << bits + 1}u) {{
                 break;
             }}
-            ++node;
         }} else {{
             const uint32_t skipped = {skipped};
             node += skipped;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -109,7 +109,10 @@ def _each(count: int, statement: str) -> str:
 
 
 def tree_sums(build: Builder, x: Value, forest: Forest, aggregate: Aggregate, targets: int) -> Value:
-    """Scores (N, targets) of the rows x."""
+    """Scores (N, targets) of the rows x. Converters write weights of 0, too: they add nothing to a sum."""
+    if targets > 1 and aggregate in (Aggregate.SUM, Aggregate.AVERAGE):
+        leaves = tuple(tuple(entry for entry in leaf if entry[1]) for leaf in forest.leaves)
+        forest = replace(forest, leaves=leaves)
     op = TreeSums(forest, aggregate, targets)
     tables = [build.constant(array, name) for name, array in op.tables()]
     return build.call_all(op, [x, *tables])[0]
@@ -152,7 +155,7 @@ def _binary(
     """
     build, terms = node.build, Terms(node.build)
     leaves = tuple(tuple((0, weight) for _, weight in leaf) for leaf in forest.leaves)
-    score = tree_sums(build, x, Forest(forest.keys, forest.splits, leaves, forest.sizes), Aggregate.SUM, 1)
+    score = tree_sums(build, x, replace(forest, leaves=leaves), Aggregate.SUM, 1)
     is_share = all(weight >= 0 for leaf in leaves for _, weight in leaf)
     bound = 0.5 if is_share else 0.0
     scored = {target for leaf in forest.leaves for target, _ in leaf}

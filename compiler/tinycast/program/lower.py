@@ -10,6 +10,7 @@ from tinycast.errors import InternalError
 from tinycast.ir.graph import Pattern, Program
 from tinycast.ir.types import DType
 from tinycast.model.functions import write_out_functions
+from tinycast.model.labels import class_notes
 from tinycast.model.state import State
 from tinycast.ops import IMPORTERS
 from tinycast.ops.control import inner_programs
@@ -29,6 +30,7 @@ def to_integers(
     """The model as typed operators in ONNX's order, integer arithmetic spelled out."""
     write_out_functions(model, IMPORTERS)
     program = import_program(model, name)
+    program.notes += class_notes(model)
     note_states(program, model, states)
     _write_in_integers(program, keep_float_io=keep_float_io)
     io_types.store_edges(program, model.graph, keep_floats=keep_float_io)

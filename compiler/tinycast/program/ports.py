@@ -10,6 +10,7 @@ import onnx_ir
 from tinycast.ir.graph import Builder, Program, interpret
 from tinycast.ir.kernel import Golden, Port
 from tinycast.ir.types import Array, DType, Value
+from tinycast.model.labels import class_names
 from tinycast.ops.formats import Rule
 from tinycast.ops.shape import TO_NCHW, TO_NHWC, Transpose
 from tinycast.program.states import api_values, initial_content
@@ -40,10 +41,19 @@ def channels_last_edges(program: Program) -> None:
         program.calls += build.calls
 
 
-def ports(values: Sequence[Value], declared: Sequence[onnx_ir.Value]) -> tuple[Port, ...]:
-    """What the API shows of all inputs (or outputs): the program's values under the names of the model's."""
-    pairs = zip(values, declared, strict=True)
-    return tuple(Port(value, str(onnx.name), value.dtype, value.shape, value.quant) for value, onnx in pairs)
+def input_ports(program: Program, model: onnx_ir.Model) -> tuple[Port, ...]:
+    """What the API takes: the program's values under the names that the model gives them."""
+    return _ports(program.inputs, model, model.graph.inputs)
+
+
+def output_ports(program: Program, model: onnx_ir.Model) -> tuple[Port, ...]:
+    """What the API gives."""
+    return _ports(program.outputs, model, model.graph.outputs)
+
+
+def _ports(values: Sequence[Value], model: onnx_ir.Model, declared: Sequence[onnx_ir.Value]) -> tuple[Port, ...]:
+    named = zip(values, (str(value.name) for value in declared), strict=True)
+    return tuple(Port(v, name, v.dtype, v.shape, v.quant, class_names(model, name)) for v, name in named)
 
 
 def golden_run(program: Program) -> Golden:
