@@ -25,7 +25,7 @@ _ARENA = "scratch"
 
 @dataclass(frozen=True)
 class StripSteps:
-    """The compiled kernels of a strip: of a row, and of the output of sums over all rows."""
+    """The compiled kernels of a strip: of a row, and of the output of sums over rows."""
 
     row: Step
     total: Step | None = None
@@ -266,9 +266,11 @@ class _Writer:
         ]
 
     def _overlap(self) -> tuple[tuple[int, int, int], ...]:
-        """How far the output has to stay below each input: a row may be written over rows that nobody reads any more."""
+        """How far the output has to stay below each input: it may be written over rows that nobody reads any more."""
         segment, last = self._segment, len(self._segment.units) - 1
-        row_bytes = 0 if self._final is not None else prod(segment.strips[-1].image[1:]) * segment.output.dtype.itemsize
+        row_bytes = prod(segment.strips[-1].image[1:]) * segment.output.dtype.itemsize
+        if self._final is not None:
+            row_bytes = 0  # written when all is read
         distances = [0] * len(segment.outside)
         done = [0] * len(segment.units)
         for number in segment.order:
@@ -321,4 +323,3 @@ def _plus(number: int) -> str:
 def _linear(variable: str, factor: int, constant: int) -> str:
     product = variable if factor == 1 else f"{variable} * {factor}"
     return f"{product} {'+' if constant > 0 else '-'} {abs(constant)}" if constant else product
-

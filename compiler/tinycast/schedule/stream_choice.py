@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tinycast.ir.kernel import Step
+from tinycast.ir.kernel import MemoryPlan, Role, Step
 from tinycast.ir.types import Value
 from tinycast.memory import Peak, find_peak
+from tinycast.schedule.goal import Optimize
 from tinycast.schedule.stream import StripSteps, compile_strip, segment_step
 from tinycast.schedule.stream_cost import added_work, layer_work
 from tinycast.schedule.stream_segment import Segment, make_segment
 from tinycast.schedule.stream_strips import Layer, Strip, strip_of
 from tinycast.target.types import Target
 
+MOST_TIME = 1.1  # what the least RAM may cost
 _BEAM = 6  # choices kept for further segments
 _MOST_SEGMENTS = 4
 
@@ -43,11 +45,15 @@ class Choices:
         self._compiled: dict[tuple[int, int], StripSteps] = {}
         self._made: dict[tuple[int, int], tuple[Step, float] | None] = {}
         self._work = sum(layer_work(layer, target) for layer in layers)
-        self._readers: dict[Value, int] = {}  # the last layer that reads a value
+        self._readers: dict[str, int] = {}  # the last layer that reads a value
         for number, layer in enumerate(layers):
-            for call in layer.calls:
-                self._readers.update(dict.fromkeys(call.inputs, number))
-        self._readers.update(dict.fromkeys(outputs, len(layers)))
+            self._readers.update(dict.fromkeys((v.name for v in layer.step.values(Role.INPUT)), number))
+        self._readers.update(dict.fromkeys((v.name for v in outputs), len(layers)))
+
+    @property
+    def whole(self) -> list[Step]:
+        """The layers' own steps."""
+        return [layer.step for layer in self._layers]
 
     def search(self) -> list[Choice]:
         """No segments first; then what was found, no choice worse than another in both RAM and time."""
@@ -62,7 +68,7 @@ class Choices:
     def _with_one_more(self, choice: Choice) -> Iterator[Choice]:
         """Only a segment around the step with the peak takes less."""
         taken = {layer for first, last in choice.segments for layer in range(first, last + 1)}
-        steps = [layer.step for layer in self._layers]
+        steps = self.whole
         peak = choice.steps[choice.peak.step]
         if peak not in steps:
             return
@@ -77,7 +83,7 @@ class Choices:
                     yield self._choice(tuple(sorted([*choice.segments, (first, last)])))
 
     def _choice(self, segments: tuple[tuple[int, int], ...]) -> Choice:
-        steps = [layer.step for layer in self._layers]
+        steps = self.whole
         more = 0.0
         for first, last in reversed(segments):
             made = self._segment(first, last)
@@ -96,7 +102,7 @@ class Choices:
     def _make(self, first: int, last: int) -> tuple[Step, float] | None:
         strips = [s for s in self._strips[first : last + 1] if s is not None]
         # Rows of what lies inside are gone afterwards.
-        if any(self._readers.get(s.layer.output, first) > last for s in strips[:-1]):
+        if any(self._readers.get(s.layer.output.name, first) > last for s in strips[:-1]):
             return None
         segment = make_segment(strips)
         if segment is None:
@@ -118,3 +124,37 @@ def _frontier(choices: Sequence[Choice]) -> list[Choice]:
         if not kept or choice.peak_bytes < kept[-1].peak_bytes or not choice.segments:
             kept.append(choice)
     return kept
+
+
+Place = Callable[[Sequence[Step]], tuple[list[Step], MemoryPlan]]
+
+
+@dataclass(frozen=True)
+class _Planned:
+    steps: list[Step]
+    plan: MemoryPlan
+    time: float
+
+    @property
+    def arena_bytes(self) -> int:
+        return self.plan.arena_bytes
+
+
+def choose(choices: Choices, place: Place, optimize: Optimize, ram_bytes: int | None) -> tuple[list[Step], MemoryPlan]:
+    """The steps that run the layers, and their memory plan: within `ram_bytes` if possible, else with the least RAM.
+
+    `place` plans the memory of steps, which it may change for that.
+    """
+    whole = place(choices.whole)
+    if optimize is not Optimize.RAM and (ram_bytes is None or whole[1].arena_bytes <= ram_bytes):
+        return whole
+    found = [_Planned(*(place(c.steps) if c.segments else whole), c.time) for c in choices.search()]
+    fitting = [p for p in found if ram_bytes is None or p.arena_bytes <= ram_bytes]
+    cheap = [p for p in fitting if p.time <= MOST_TIME]
+    if optimize is Optimize.RAM and cheap:
+        chosen = min(cheap, key=lambda p: (p.arena_bytes, p.time))
+    elif fitting:
+        chosen = min(fitting, key=lambda p: (p.time, p.arena_bytes))
+    else:
+        chosen = min(found, key=lambda p: (p.arena_bytes, p.time))
+    return chosen.steps, chosen.plan

@@ -15,10 +15,12 @@ from tinycast.schedule.stream_strips import Layer, Strip
 from tinycast.schedule.tiles import choose_tile, flat_positions
 from tinycast.target.types import Target
 
-_CALL = 150  # instructions to start a kernel, and to find out that it can run
+_CALL = 120  # instructions to start a kernel, and to find out that it can run
 _A_BYTE_COPIED = 0.65  # tc_copy with words
+_A_ROW_COPIED = 40  # the calls for a row and its border
 _AN_ELEMENT_MOVED = 6  # from planes
-_AN_ELEMENT = 4  # element-wise work, storing a result
+_AN_ELEMENT = 9  # requantizing and storing a result
+_AN_ADDEND = 4  # of a pool
 
 
 def layer_work(layer: Layer, target: Target) -> float:
@@ -26,17 +28,22 @@ def layer_work(layer: Layer, target: Target) -> float:
     work = float(_AN_ELEMENT * layer.output.size + _CALL)
     anchor = layer.anchor
     if anchor is None or not layer.step.macs:
-        return work + (anchor.inputs[0].size * 2 if anchor is not None else 0)
+        return work + (anchor.inputs[0].size * _AN_ADDEND if anchor is not None else 0)
     tile = choose_tile(anchor, target)
-    return work + layer.step.macs * _a_product(tile) * _filled(anchor, tile, by_rows=False) + _staged(anchor)
+    return work + layer.step.macs * _a_product(anchor, tile) * _filled(anchor, tile, by_rows=False) + _staged(anchor)
 
 
-def _a_product(tile: Tile) -> float:
+def _a_product(anchor: Call, tile: Tile) -> float:
+    """Instructions of a multiply-accumulate, loads included."""
     if tile.lanes > 4 or tile.vector:
         return 0.25
     if tile.lanes > 1:
-        return 1.0
-    return 1 + (tile.positions + tile.channels + 2) / (tile.positions * tile.channels)
+        return 0.95
+    positions, op = tile.positions, anchor.op
+    if isinstance(op, Conv2D) and op.depthwise:  # neighbours share what they load
+        columns = op.window.kernel[1]
+        return 1 + 1 / positions + (positions + columns - 1) / (positions * columns)
+    return 1 + (positions + tile.channels + 2) / (positions * tile.channels)
 
 
 def _filled(anchor: Call, tile: Tile, *, by_rows: bool) -> float:
@@ -54,8 +61,8 @@ def _staged(anchor: Call) -> float:
     if window is None or not any(window.pads):
         return 0.0
     _, _, width, channels = anchor.inputs[0].shape
-    bytes_a_row = window.kernel[0] * (width + window.pads[1] + window.pads[3]) * channels
-    return anchor.output.shape[1] * bytes_a_row * anchor.inputs[0].dtype.itemsize * _A_BYTE_COPIED
+    row_bytes = (width + window.pads[1] + window.pads[3]) * channels * anchor.inputs[0].dtype.itemsize
+    return float(anchor.output.shape[1] * window.kernel[0] * (row_bytes * _A_BYTE_COPIED + _A_ROW_COPIED))
 
 
 def added_work(segment: Segment, target: Target) -> float:
@@ -84,4 +91,4 @@ def _strip_work(strip: Strip, target: Target) -> float:
         return 0.0
     tile = choose_tile(anchor, target)
     more = _filled(anchor, tile, by_rows=True) - _filled(anchor, tile, by_rows=False)
-    return strip.layer.step.macs * _a_product(tile) * more - _staged(anchor)
+    return strip.layer.step.macs * _a_product(anchor, tile) * more - _staged(anchor)

@@ -61,7 +61,7 @@ class Unit:
             assert self.buffer is not None
             return self.buffer.image[0]
         last = self.strips[-1]
-        return last.operands[0].image[0] if last.sums else last.image[0]
+        return last.sums or last.image[0]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Segment:
 def make_segment(strips: Sequence[Strip]) -> Segment | None:
     """The strips as stages; None where they cannot pass each other rows.
 
-    Only the last one's output may be read outside of the segment, and sums over all rows can only come last.
+    Only the last one's output may be read outside of the segment, and sums over rows can only come last.
     """
     if any(s.sums for s in strips[:-1]):
         return None
@@ -166,7 +166,9 @@ def _buffer(value: Value, operands: Sequence[Operand]) -> Buffer | None:
     fills = {o.fill for o in operands if o.has_border}
     if len(fills) > 1 or None in fills:
         return None
-    above, below, left, right = (max(getattr(o, side) for o in operands) for side in ("above", "below", "left", "right"))
+    above, below, left, right = (
+        max(getattr(o, side) for o in operands) for side in ("above", "below", "left", "right")
+    )
     first = operands[0]
     return Buffer(value, first.image, above, below, left, right, next(iter(fills), 0) or 0, first.planes)
 

@@ -67,14 +67,14 @@ class Operand:
 class Strip:
     """How a layer is computed by rows. `operands`: first what the anchor reads, then the others.
 
-    `sums`: its one row of output is the sum over all rows of input, which are added up one by one.
+    `sums`: its one row of output is the sum over so many rows of input, which are added up one by one.
     """
 
     layer: Layer
     operands: tuple[Operand, ...]
     image: Image  # of the output
     core: tuple[Call, ...]  # without what only sees bytes in another order or shape
-    sums: bool = False
+    sums: int = 0
 
 
 def strip_of(layer: Layer) -> Strip | None:
@@ -107,7 +107,7 @@ def strip_of(layer: Layer) -> Strip | None:
     main = _main_operand(layer.anchor, lead, image)
     if main is None:
         return None
-    sums = _is_sum(layer.anchor, image) and len(calls) > 1 and not others
+    sums = _rows_summed(layer.anchor, image) if len(calls) > 1 and not others else 0
     if sums:
         main = replace(main, rows=1, stride=1)
     return Strip(layer, (main, *others.values()), image, tuple(calls), sums)
@@ -125,7 +125,10 @@ def _main_operand(anchor: Call, lead: Sequence[Call], image: Image) -> Operand |
     _, height, width, channels = x.shape
     window = op.window
     top, left, _, _ = window.pads
-    (rows, columns), strides = ((k - 1) * d + 1 for k, d in zip(window.kernel, window.dilations, strict=True)), window.strides
+    (rows, columns), strides = (
+        ((k - 1) * d + 1 for k, d in zip(window.kernel, window.dilations, strict=True)),
+        window.strides,
+    )
     below = max(0, (image[0] - 1) * strides[0] + rows - top - height)
     right = max(0, (image[1] - 1) * strides[1] + columns - left - width)
     value = lead[0].inputs[0] if lead else x
@@ -145,11 +148,12 @@ def _fill(op: Conv2D | WindowSum | MaxPool, dtype: DType) -> int | None:
     return 0 if op.pad_value == 0 else None
 
 
-def _is_sum(anchor: Call, image: Image) -> bool:
+def _rows_summed(anchor: Call, image: Image) -> int:
+    """How many rows are added to one; 0 where there are other windows."""
     op = anchor.op
-    if not isinstance(op, WindowSum) or image[0] != 1 or any(op.window.pads):
-        return False
-    return op.window.kernel[0] == anchor.inputs[0].shape[1] > 1 and op.window.dilations[0] == 1
+    if not isinstance(op, WindowSum) or image[0] != 1 or any(op.window.pads) or op.window.dilations[0] != 1:
+        return 0
+    return op.window.kernel[0]
 
 
 def window_name(strip: Strip, operand: Operand) -> str:
@@ -191,7 +195,7 @@ def strip_calls(strip: Strip, columns: int) -> tuple[list[Call], Call | None]:
 
 
 def sum_calls(strip: Strip) -> list[Call]:
-    """The calls that make the output of the sums over all rows, the value `<output>.total`."""
+    """The calls that make the output of the sums over rows, the value `<output>.total`."""
     anchor = strip.layer.anchor
     assert anchor is not None
     op = anchor.op
