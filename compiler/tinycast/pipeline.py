@@ -31,6 +31,7 @@ from tinycast.program.steps import to_layers
 from tinycast.schedule.goal import Optimize
 from tinycast.schedule.states import keep_states
 from tinycast.schedule.stream_choice import Choices, choose
+from tinycast.schedule.tiles import smaller_tiles
 from tinycast.target.load import load_target
 from tinycast.target.types import Platform, Target
 from tinycast.toolchain.wasm import build_wasm
@@ -141,7 +142,8 @@ def compile_model(
     if channels_last_io:
         channels_last_edges(program)
     golden = golden_run(program)
-    layers = to_layers(program, target)
+    core = smaller_tiles(target) if optimize is Optimize.SIZE else target
+    layers = to_layers(program, core)
     inputs, outputs = api_values(program)
     kept = [(program.inputs[s.input], program.outputs[s.output]) for s in program.states]
 
@@ -150,7 +152,7 @@ def compile_model(
         ends = [*outputs, *(v for v, _ in kept)]
         return own, plan_memory(own, program.inputs, ends, align=target.buffer_align)
 
-    choices = Choices(layers, program.inputs, program.outputs, target)
+    choices = Choices(layers, program.inputs, program.outputs, core)
     steps, plan = choose(choices, place, optimize, ram_bytes)
     return Compiled(
         name,

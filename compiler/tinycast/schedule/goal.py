@@ -9,5 +9,5 @@ class Optimize(Enum):
     """What a user wants."""
 
     TIME = "time"  # layers as a whole, unless the RAM given is too little for that
-    SIZE = "size"  # the least flash
+    SIZE = "size"  # less code: smaller tiles
     RAM = "ram"  # the least RAM that takes no more than a tenth more time
