@@ -18,10 +18,10 @@ from tinycast.ir.graph import interpret
 from tinycast.ir.kernel import Compiled, Step
 from tinycast.memory import plan_memory
 from tinycast.pipeline import compile_model
-from tinycast.program.lower import to_groups, to_integers
+from tinycast.program.lower import to_integers
 from tinycast.program.ports import ports
+from tinycast.program.steps import to_layers
 from tinycast.schedule.goal import Optimize
-from tinycast.schedule.kernel import make_step
 from tinycast.schedule.stream import compile_strip, segment_step
 from tinycast.schedule.stream_plan import Read, Stage, least_capacities, turns_of
 from tinycast.schedule.stream_segment import make_segment
@@ -36,11 +36,7 @@ SAMPLES = 2
 def layers_of(model: onnx_ir.Model, target: Target) -> tuple[list[Layer], Compiled]:
     """The layers, and the model compiled without streaming."""
     program = to_integers(model, "net")
-    groups = to_groups(program)
-    layers = [
-        Layer(tuple(g.calls), g.anchor, make_step(g.calls, g.anchor, target, f"{g.kind}_{i}"))
-        for i, g in enumerate(groups)
-    ]
+    layers = to_layers(program, target)
     return layers, compiled_of([layer.step for layer in layers], program.inputs, program.outputs, model, target)
 
 
