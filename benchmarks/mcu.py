@@ -4,7 +4,8 @@
 
 Instructions are exact and repeatable: the emulator counts them from the call of the model to its return, on one
 random input. Flash is that of a linked program that does nothing else, start-up code and weights included. The
-arena holds input, output and scratch; the stack is what was measured below it. MobileNet is MobileNetV1-0.25 for
+arena holds input, output and scratch; the stack is what was measured below it. "least" is the smallest arena that
+--ram can ask for. MobileNet is MobileNetV1-0.25 for
 96x96 images with random weights (mobilenet.py).
 """
 
@@ -14,15 +15,16 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobilenet import int8_model
 from peers import PEERS, Peer
 from tinycast.execute.inputs import random_inputs
 from tinycast.execute.select import driver_for
-from tinycast.model import save
-from tinycast.pipeline import CompileOptions, compile_file
+from tinycast.model import load, save, simplify
+from tinycast.pipeline import build, compile_model
+from tinycast.schedule.goal import Optimize
 from tinycast.target.load import load_target
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,11 +44,21 @@ class Row:
     flash_bytes: int
     arena_bytes: int
     stack_bytes: int
+    option: str  # on the command line
 
 
-def measure(path: Path, network: str, target_name: str) -> Row:
+def measure(
+    path: Path,
+    network: str,
+    target_name: str,
+    optimize: Optimize = Optimize.TIME,
+    ram_bytes: int | None = None,
+) -> Row:
     target = load_target(target_name)
-    artifact = compile_file(path, target_name, CompileOptions())
+    model = load(path)
+    simplify(model)
+    compiled = compile_model(model, target, path.stem, "0" * 64, optimize=optimize, ram_bytes=ram_bytes)
+    artifact = build(compiled)
     manifest = artifact.manifest
     measured = driver_for(target).run(artifact.files, manifest, random_inputs(manifest, 1))
     assert measured.instructions is not None
@@ -61,7 +73,20 @@ def measure(path: Path, network: str, target_name: str) -> Row:
         measured.sizes.flash_bytes,
         manifest["arena_bytes"],
         measured.stack_bytes,
+        f"--optimize {optimize.value}",
     )
+
+
+def small_rows(shared: Path, mobilenet: Path) -> Iterator[Row]:
+    """The same with little RAM, or little flash."""
+    models = shared / "models"
+    paths = {name: models / f"{name.lower()}_int8_qdq.onnx" for name in NETWORKS} | {"MobileNet": mobilenet}
+    paths |= {f"{name} float": models / f"{name.lower()}_float.onnx" for name in ("KWS", "IC")}
+    for name, path in paths.items():
+        yield measure(path, name, "cortex-m4", Optimize.RAM)
+        # One byte cannot be had: the least that can is compiled.
+        least = measure(path, name, "cortex-m4", Optimize.TIME, 1)
+        yield replace(least, option=f"--ram {least.arena_bytes}")
 
 
 def rows(shared: Path, mobilenet: Path) -> Iterator[Row]:
@@ -98,7 +123,14 @@ def peer_line(peer: Peer, own: Row) -> str:
     return " | ".join(("", peer.target, peer.network, peer.name, *figures, peer.source, "")).strip()
 
 
-def page(measured: list[Row]) -> Iterator[str]:
+def small_line(row: Row, usual: Row) -> str:
+    instructions = f"{number(row.instructions)} ({row.instructions / usual.instructions:.3f})"
+    figures = [instructions, *map(number, (row.flash_bytes, row.arena_bytes, row.stack_bytes))]
+    return " | ".join(("", row.network, f"`{row.option}`", *figures, "")).strip()
+
+
+def page(measured: list[Row], small: list[Row]) -> Iterator[str]:
+    own: Mapping[tuple[str, str], Row] = {(row.network, row.target): row for row in measured}
     yield "# Microcontrollers\n"
     yield "Written by `make bench-mcu` (benchmarks/mcu.py, which also says how it is measured). Models are int8"
     yield "unless they are called float. Cycles are estimated for memory without wait states"
@@ -106,11 +138,16 @@ def page(measured: list[Row]) -> Iterator[str]:
     yield "| core | network | instructions | a MAC | cycles, estimated | flash, bytes | arena, bytes | stack, bytes |"
     yield "|---|---|---|---|---|---|---|---|"
     yield from map(own_line, measured)
+    yield "\n## With less memory\n"
+    yield "Cortex-M4; the last line of a network has the least RAM there is. In brackets: how many times the"
+    yield "instructions that the default options take.\n"
+    yield "| network | options | instructions | flash, bytes | arena, bytes | stack, bytes |"
+    yield "|---|---|---|---|---|---|"
+    yield from (small_line(row, own[row.network, row.target]) for row in small)
     yield "\n## Others\n"
     yield "In brackets: how many times ours that is. Data: benchmarks/peers.py.\n"
     yield "| core | network | by | instructions | cycles | flash, bytes | arena, bytes | source |"
     yield "|---|---|---|---|---|---|---|---|"
-    own: Mapping[tuple[str, str], Row] = {(row.network, row.target): row for row in measured}
     for peer in PEERS:
         yield peer_line(peer, own[peer.network, peer.target])
 
@@ -130,7 +167,8 @@ def main() -> int:
         for row in rows(arguments.shared, mobilenet):
             print(own_line(row), flush=True)
             measured.append(row)
-    arguments.output.write_text("\n".join(page(measured)) + "\n", encoding="utf-8")
+        small = list(small_rows(arguments.shared, mobilenet))
+    arguments.output.write_text("\n".join(page(measured, small)) + "\n", encoding="utf-8")
     return 0
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import onnx_ir
 
@@ -17,7 +18,7 @@ from tinycast.artifact import Artifact
 from tinycast.compress.quantize import QuantizeOptions, quantize
 from tinycast.emit import c_identifier, emit_c, emit_wasm, finish_wasm, wasm_package
 from tinycast.execute.fit import check_flash, check_ram, check_weights
-from tinycast.ir.kernel import Compiled
+from tinycast.ir.kernel import Compiled, MemoryPlan, Step
 from tinycast.memory import plan_memory
 from tinycast.model import load, load_samples, sha256, simplify
 from tinycast.model.files import to_bytes
@@ -29,8 +30,11 @@ from tinycast.package import package
 from tinycast.program.lower import to_integers
 from tinycast.program.ports import channels_last_edges, golden_run, input_ports, output_ports
 from tinycast.program.states import api_values, state_ports
-from tinycast.program.steps import to_steps
+from tinycast.program.steps import to_layers
+from tinycast.schedule.goal import Optimize
 from tinycast.schedule.states import keep_states
+from tinycast.schedule.stream_choice import Choices, choose
+from tinycast.schedule.tiles import smaller_tiles
 from tinycast.target.load import load_target
 from tinycast.target.types import Platform, Target
 from tinycast.toolchain.wasm import build_wasm
@@ -47,7 +51,8 @@ class CompileOptions:
     float_io: bool = False  # floats at the API of a quantized model too
     channels_last_io: bool = False  # images as NHWC at the API
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    ram_bytes: int | None = None
+    optimize: Optimize = Optimize.TIME
+    ram_bytes: int | None = None  # layers are streamed by rows where they need more
     flash_bytes: int | None = None
     calibration: Path | None = None  # samples to quantize the model with first
     quantize: QuantizeOptions = field(default_factory=QuantizeOptions)
@@ -75,8 +80,14 @@ def compile_file(
         simplify(model)
     name = c_identifier(options.name or path.stem)
     cores = [core, load_target(core.fallback)] if core.fallback else [core]
-    io = {"float_io": options.float_io, "channels_last_io": options.channels_last_io}
-    compiled = [compile_model(model, c, name, digest, states=states, **io) for c in cores]
+    choice: dict[str, Any] = {
+        "float_io": options.float_io,
+        "channels_last_io": options.channels_last_io,
+        "states": states,
+        "optimize": options.optimize,
+        "ram_bytes": options.ram_bytes,
+    }
+    compiled = [compile_model(model, c, name, digest, **choice) for c in cores]
     if options.ram_bytes is not None:
         check_ram(compiled[0], options.ram_bytes)
     if options.flash_bytes is not None:
@@ -125,17 +136,29 @@ def compile_model(
     float_io: bool = False,
     channels_last_io: bool = False,
     states: Sequence[State] = (),
+    optimize: Optimize = Optimize.TIME,
+    ram_bytes: int | None = None,
 ) -> Compiled:
-    """Compile a simplified model: kernels, their order, and every buffer's place."""
+    """Compile a simplified model: kernels, their order, and every buffer's place.
+
+    It may take more than `ram_bytes`, if there is no way to take less.
+    """
     program = to_integers(model, name, keep_float_io=float_io, states=states)
     if channels_last_io:
         channels_last_edges(program)
     golden = golden_run(program)
-    steps = to_steps(program, target)
+    core = smaller_tiles(target) if optimize is Optimize.SIZE else target
+    layers = to_layers(program, core)
     inputs, outputs = api_values(program)
     kept = [(program.inputs[s.input], program.outputs[s.output]) for s in program.states]
-    steps = keep_states(steps, kept, outputs)
-    plan = plan_memory(steps, program.inputs, [*outputs, *(v for v, _ in kept)], align=target.buffer_align)
+
+    def place(steps: Sequence[Step]) -> tuple[list[Step], MemoryPlan]:
+        own = keep_states([replace(step) for step in steps], kept, outputs)
+        ends = [*outputs, *(v for v, _ in kept)]
+        return own, plan_memory(own, program.inputs, ends, align=target.buffer_align)
+
+    choices = Choices(layers, program.inputs, program.outputs, core)
+    steps, plan = choose(choices, place, optimize, ram_bytes)
     return Compiled(
         name,
         target,

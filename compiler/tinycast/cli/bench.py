@@ -9,6 +9,7 @@ import click
 from tinycast.cli.common import (
     Output,
     float_io_option,
+    memory_options,
     model_argument,
     output_options,
     shape_option,
@@ -19,6 +20,7 @@ from tinycast.execute.inputs import random_inputs
 from tinycast.execute.select import driver_for
 from tinycast.pipeline import CompileOptions, compile_file
 from tinycast.report.tables import bench_tables
+from tinycast.schedule.goal import Optimize
 from tinycast.target.load import load_target
 
 
@@ -29,6 +31,7 @@ from tinycast.target.load import load_target
 @float_io_option
 @shape_option
 @state_options
+@memory_options
 @output_options
 def command(
     model: Path,
@@ -38,6 +41,8 @@ def command(
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     stateful: bool,
     states: tuple[tuple[str, str], ...],
+    optimize: str,
+    ram: int | None,
     output: Output,
 ) -> None:
     """Compile MODEL for a target, run one inference, and show what it takes, by layer.
@@ -49,7 +54,14 @@ def command(
     driver = driver_for(load_target(target), driver_name)
     with output.progress() as tell:
         tell(f"compiling for {target}", 0, 3)
-        options = CompileOptions(float_io=io == "float", shapes=dict(shapes), stateful=stateful, states=dict(states))
+        options = CompileOptions(
+            float_io=io == "float",
+            shapes=dict(shapes),
+            stateful=stateful,
+            states=dict(states),
+            optimize=Optimize(optimize),
+            ram_bytes=ram,
+        )
         artifact = compile_file(model, target, options)
         manifest, inputs = artifact.manifest, random_inputs(artifact.manifest, 1)
         tell(f"running on {driver.name}", 1, 3)
@@ -74,6 +86,7 @@ def command(
         "text_bytes": sizes.text_bytes if sizes else None,
         "weights_bytes": manifest["weights_bytes"],
         "macs": manifest["macs"],
+        "segments": manifest["memory"]["segments"],
         "layers": [
             {
                 "name": layer["name"],

@@ -15,8 +15,9 @@ import click
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tinycast.cli.parameters import parse_shape, parse_state
+from tinycast.cli.parameters import parse_shape, parse_size, parse_state
 from tinycast.errors import TinycastError
+from tinycast.schedule.goal import Optimize
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PATH: click.Path = click.Path(path_type=Path)
@@ -126,6 +127,20 @@ def float_io_option(function: Function) -> Function:
         default="quantized",
         show_default=True,
         help="Type of the inputs and outputs of a quantized model.",
+    )(function)
+
+
+def memory_options(function: Function) -> Function:
+    """Add --optimize and --ram; the function gets `optimize` and `ram`."""
+    function = click.option(
+        "--ram", type=parse_size, metavar="SIZE", help="RAM there is: 64K or 64KiB is 65536 bytes, 64KB 64000."
+    )(function)
+    return click.option(
+        "--optimize",
+        type=click.Choice([o.value for o in Optimize]),
+        default=Optimize.TIME.value,
+        show_default=True,
+        help="What to have little of. `ram` takes at most about a tenth more time.",
     )(function)
 
 

@@ -11,6 +11,7 @@ from tinycast.cli.common import (
     Output,
     float_io_option,
     force_option,
+    memory_options,
     model_argument,
     output_options,
     shape_option,
@@ -24,6 +25,7 @@ from tinycast.errors import UsageError
 from tinycast.package import FORMATS, check_output_folder, choose_format, write_artifact
 from tinycast.pipeline import CompileOptions, compile_file
 from tinycast.report.tables import compiled_lines
+from tinycast.schedule.goal import Optimize
 from tinycast.target.load import load_target
 
 
@@ -40,7 +42,7 @@ from tinycast.target.load import load_target
 @click.option("--io-layout", type=click.Choice(["onnx", "nhwc"]), default="onnx", help="Order of images at the API.")
 @shape_option
 @state_options
-@click.option("--ram", type=parse_size, metavar="SIZE", help="RAM there is: 64K or 64KiB is 65536 bytes, 64KB 64000.")
+@memory_options
 @click.option("--flash", type=parse_size, metavar="SIZE", help="Flash there is, in the same units.")
 @force_option
 @output_options
@@ -58,6 +60,7 @@ def command(
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     stateful: bool,
     states: tuple[tuple[str, str], ...],
+    optimize: str,
     ram: int | None,
     flash: int | None,
     force: bool,
@@ -83,6 +86,7 @@ def command(
         shapes=dict(shapes),
         stateful=stateful,
         states=dict(states),
+        optimize=Optimize(optimize),
         ram_bytes=ram,
         flash_bytes=flash,
         calibration=calibration,
@@ -97,6 +101,7 @@ def command(
     data = {
         **{key: manifest[key] for key in keys},
         "folder": str(folder),
+        "segments": manifest["memory"]["segments"],
         "files": [{"path": path, "bytes": len(content)} for path, content in artifact.files.items()],
     }
     output.show(data, *compiled_lines(data))

@@ -10,7 +10,8 @@ import tinycast
 from tinycast.artifact import Artifact
 from tinycast.emit.kernels import Function
 from tinycast.emit.ports import PortView, StateView
-from tinycast.ir.kernel import Compiled
+from tinycast.ir.kernel import Compiled, Streamed
+from tinycast.memory import certificate
 
 MANIFEST_VERSION = 1
 
@@ -65,8 +66,23 @@ def build_manifest(
             "shared": [list(pair) for pair in plan.shared],
             "peak_step": plan.peak_step,
             "lower_bound_is_optimal": plan.lower_bound_is_optimal,
+            "segments": [
+                _segment(index, step.streamed) for index, step in enumerate(compiled.steps) if step.streamed is not None
+            ],
         },
         "notes": list(compiled.notes),
+    }
+
+
+def _segment(index: int, streamed: Streamed) -> dict[str, Any]:
+    """A step that computes several layers row by row. Rows are kept, not computed again: the factor is 1."""
+    return {
+        "step": index,
+        "layers": list(streamed.layers),
+        "buffers": [{"name": name, "rows": rows, "bytes": size} for name, rows, size in streamed.buffers],
+        "rows_made": streamed.turns,
+        "recompute_factor": 1.0,
+        "scratch": certificate(streamed.plan),
     }
 
 

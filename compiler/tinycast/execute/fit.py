@@ -17,7 +17,7 @@ def check_ram(compiled: Compiled, ram_bytes: int) -> None:
         return
     step = compiled.steps[plan.peak_step]
     raise FitError(
-        f"the arena needs {plan.arena_bytes} bytes, {plan.arena_bytes - ram_bytes} more than the RAM given",
+        f"the arena needs at least {plan.arena_bytes} bytes, {plan.arena_bytes - ram_bytes} more than the RAM given",
         where=f"the peak is in {step.name} ({step.op})",
         fix="quantize, prune channels, or choose a target with more RAM",
     )

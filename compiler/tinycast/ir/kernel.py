@@ -69,10 +69,21 @@ class Step:
     sources: tuple[str, ...] = ()
     macs: int = 0
     notes: tuple[str, ...] = ()
+    streamed: Streamed | None = None
 
     def values(self, role: Role) -> list[Value]:
         pairs = zip(self.kernel.parameters, self.arguments, strict=True)
         return [a for p, a in pairs if p.role is role and isinstance(a, Value)]
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What a step that computes several layers row by row keeps in its scratch memory."""
+
+    layers: tuple[str, ...]  # names of the steps it stands for
+    buffers: tuple[tuple[str, int, int], ...]  # (value, rows kept, bytes)
+    turns: int  # rows that its stages make in one run
+    plan: MemoryPlan  # of what lives within a turn: kernels' scratch, single rows
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tinycast.ir.kernel import Kernel, MemoryPlan, Placement, Step
 from tinycast.ir.types import Value
@@ -11,6 +11,20 @@ from tinycast.memory.certificate import check
 from tinycast.memory.liveness import Graph, build_graph, lifetimes
 from tinycast.memory.order import find_order
 from tinycast.memory.place import legal_overlaps, place
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most bytes live at once in the best order found, and the step (of the list given) that they are live in."""
+
+    bytes: int
+    step: int
+
+
+def find_peak(steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequence[Value], *, align: int) -> Peak:
+    """What `plan_memory` cannot go below, without placing anything."""
+    order = find_order(build_graph(steps, inputs, outputs, align))
+    return Peak(order.peak_bytes, order.steps[order.peak_position] if order.steps else 0)
 
 
 def plan_memory(steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequence[Value], *, align: int) -> MemoryPlan:

@@ -38,8 +38,16 @@ def compiled_lines(data: Data) -> list[RenderableType]:
         f"  arena    {data['arena_bytes']:,} bytes (lower bound {data['lower_bound_bytes']:,})",
         f"  weights  {data['weights_bytes']:,} bytes",
         f"  MACs     {data['macs']:,}",
+        *map(segment_line, data["segments"]),
         *(f"  note: {note}" for note in data["notes"]),
     ]
+
+
+def segment_line(segment: Data) -> str:
+    """A run of layers that are computed row by row."""
+    kept = sum(buffer["bytes"] for buffer in segment["buffers"])
+    first, last = segment["layers"][0], segment["layers"][-1]
+    return f"  rows     {len(segment['layers'])} layers, {first} to {last}, row by row: {kept:,} bytes of rows kept"
 
 
 def run_table(data: Data) -> list[RenderableType]:
@@ -135,6 +143,7 @@ def bench_tables(data: Data) -> list[RenderableType]:
         make_table(("layer", "operator", ">MACs", ">instructions", ">a MAC"), rows),
         *([] if cycles is None else [f"about {cycles:,} cycles with memory that has no wait states"]),
         make_table(("memory", ">bytes"), sizes),
+        *map(segment_line, data["segments"]),
     ]
 
 

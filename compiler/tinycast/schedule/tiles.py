@@ -27,6 +27,14 @@ _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
 _MOST_CHANNELS = 64  # of a tile whose dot products run along vectors: its sums are in memory
 
 
+_FEWEST_ACCUMULATORS = 2
+
+
+def smaller_tiles(target: Target) -> Target:
+    """The target with tiles that take less code: less is written out, and more loads a product."""
+    return replace(target, accumulators=min(_FEWEST_ACCUMULATORS, target.accumulators))
+
+
 def divisors(n: int, limit: int) -> list[int]:
     return [d for d in range(1, min(n, limit) + 1) if n % d == 0]
 

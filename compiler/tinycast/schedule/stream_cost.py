@@ -1,0 +1,94 @@
+"""An estimate of what row streaming costs: instructions of a layer as a whole, and those that rows add.
+
+Only the ratio of the two is used. Exact counts are the emulator's business (`tinycast bench`).
+"""
+
+from __future__ import annotations
+
+from math import ceil, prod
+
+from tinycast.ir.graph import Call, Tile
+from tinycast.ops.conv import Conv2D
+from tinycast.schedule.stream_plan import readers_of
+from tinycast.schedule.stream_segment import Segment
+from tinycast.schedule.stream_strips import Layer, Strip
+from tinycast.schedule.tiles import choose_tile, flat_positions
+from tinycast.target.types import Target
+
+_CALL = 120  # instructions to start a kernel, and to find out that it can run
+_A_BYTE_COPIED = 0.65  # tc_copy with words
+_A_ROW_COPIED = 40  # the calls for a row and its border
+_AN_ELEMENT_MOVED = 6  # from planes
+_AN_ELEMENT = 9  # requantizing and storing a result
+_AN_ADDEND = 4  # of a pool
+
+
+def layer_work(layer: Layer, target: Target) -> float:
+    """Instructions of a layer's own kernel, about."""
+    work = float(_AN_ELEMENT * layer.output.size + _CALL)
+    anchor = layer.anchor
+    if anchor is None or not layer.step.macs:
+        return work + (anchor.inputs[0].size * _AN_ADDEND if anchor is not None else 0)
+    tile = choose_tile(anchor, target)
+    return work + layer.step.macs * _a_product(anchor, tile) * _filled(anchor, tile, by_rows=False) + _staged(anchor)
+
+
+def _a_product(anchor: Call, tile: Tile) -> float:
+    """Instructions of a multiply-accumulate, loads included."""
+    if tile.lanes > 4 or tile.vector:
+        return 0.25
+    if tile.lanes > 1:
+        return 0.95
+    positions, op = tile.positions, anchor.op
+    if isinstance(op, Conv2D) and op.depthwise:  # neighbours share what they load
+        columns = op.window.kernel[1]
+        return 1 + 1 / positions + (positions + columns - 1) / (positions * columns)
+    return 1 + (positions + tile.channels + 2) / (positions * tile.channels)
+
+
+def _filled(anchor: Call, tile: Tile, *, by_rows: bool) -> float:
+    """How many positions the tiles hold for each that there is."""
+    if not isinstance(anchor.op, Conv2D) or not tile.lanes:
+        return 1.0
+    _, height, width, _ = anchor.output.shape
+    columns = width * height if flat_positions(anchor) and not by_rows else width
+    return ceil(columns / tile.positions) * tile.positions / columns
+
+
+def _staged(anchor: Call) -> float:
+    """Copying rows with their border, in the layer's own kernel."""
+    window = getattr(anchor.op, "window", None)
+    if window is None or not any(window.pads):
+        return 0.0
+    _, _, width, channels = anchor.inputs[0].shape
+    row_bytes = (width + window.pads[1] + window.pads[3]) * channels * anchor.inputs[0].dtype.itemsize
+    return float(anchor.output.shape[1] * window.kernel[0] * (row_bytes * _A_BYTE_COPIED + _A_ROW_COPIED))
+
+
+def added_work(segment: Segment, target: Target) -> float:
+    """Instructions that the segment takes more than its layers' own kernels, about; may be negative."""
+    work = 0.0
+    readers = readers_of(segment.stages)
+    for number, unit in enumerate(segment.units):
+        turns = segment.order.count(number)
+        buffer = unit.buffer
+        if not unit.strips and buffer is not None:
+            work += prod(buffer.image) * (
+                _AN_ELEMENT_MOVED if buffer.planes else _A_BYTE_COPIED * buffer.value.dtype.itemsize
+            )
+        if buffer is not None and readers[number]:
+            # When the buffer is full as many rows are dropped as the reader goes on; the others are moved.
+            stride = max(1, min(r.read.stride for r in readers[number]))
+            kept = max(0, segment.capacities[number] - stride)
+            work += turns / stride * kept * buffer.row_bytes * _A_BYTE_COPIED
+        work += sum(_strip_work(strip, target) + (turns - 1) * _CALL for strip in unit.strips)
+    return work
+
+
+def _strip_work(strip: Strip, target: Target) -> float:
+    anchor = strip.layer.anchor
+    if anchor is None or not isinstance(anchor.op, Conv2D):
+        return 0.0
+    tile = choose_tile(anchor, target)
+    more = _filled(anchor, tile, by_rows=True) - _filled(anchor, tile, by_rows=False)
+    return strip.layer.step.macs * _a_product(anchor, tile) * more - _staged(anchor)

@@ -1,0 +1,33 @@
+#ifndef TC_MAKE_ROOM_H
+#define TC_MAKE_ROOM_H
+
+#include <stdint.h>
+
+#include "tc_copy.h"
+
+static inline int32_t tc_lesser(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A buffer of `capacity` rows holds the rows `first` to `next` - 1. If it is full, those before `oldest` are dropped
+ * and the others moved to its start. Returns the new number of the first row. */
+static inline int32_t tc_make_room(int8_t *buffer, int32_t row_bytes, int32_t capacity, int32_t next, int32_t first,
+                                   int32_t oldest)
+{
+    int8_t *end;
+    int32_t dropped_bytes;
+    if (next - first < capacity) {
+        return first;
+    }
+    oldest = tc_lesser(oldest, next);
+    dropped_bytes = (oldest - first) * row_bytes;
+    end = buffer + (next - oldest) * row_bytes;
+    while (buffer != end) {
+        tc_copy(buffer, buffer + dropped_bytes, row_bytes);
+        buffer += row_bytes;
+    }
+    return oldest;
+}
+
+#endif
