@@ -283,6 +283,7 @@ REDUCE = (
     Row("lp_norm", "float[3,4,5] x", "y = LpNormalization<axis=1>(x)"),
     Row("lp_norm_1", "float[3,4] x", "y = LpNormalization<p=1>(x)"),
     Row("layer_norm", "float[2,3,8] x", "y = LayerNormalization(x, s, b)", {"s": (8,), "b": (8,)}),
+    Row("rms_norm", "float[2,3,8] x", "y = RMSNormalization<axis=1>(x, s)", {"s": (3, 8)}, opset=23),
     Row("hardmax", "float[3,4,5] x", "y = Hardmax<axis=1>(x)"),
     Row("reduce_log_sum_exp", "float[2,3,5] x", "y = ReduceLogSumExp(x, a)", {"a": ints(1)}, low=-99, high=99),
     Row("reduce_log_sum", "float[2,3,5] x", "y = ReduceLogSum<keepdims=0>(x)", low=0.1, high=9),
