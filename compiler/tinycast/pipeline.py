@@ -155,7 +155,8 @@ def compile_model(
     def place(steps: Sequence[Step]) -> tuple[list[Step], MemoryPlan]:
         own = keep_states([replace(step) for step in steps], kept, outputs)
         ends = [*outputs, *(v for v, _ in kept)]
-        return own, plan_memory(own, program.inputs, ends, align=target.buffer_align)
+        align = max([target.buffer_align, *(p.dtype.itemsize for s in own for p in s.kernel.parameters)])
+        return own, plan_memory(own, program.inputs, ends, align=align)
 
     choices = Choices(layers, program.inputs, program.outputs, core)
     steps, plan = choose(choices, place, optimize, ram_bytes)

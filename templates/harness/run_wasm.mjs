@@ -1,5 +1,5 @@
 // Runs model.wasm on every sample of inputs.bin, in the working directory; ports.json has the number
-// of samples and the bytes of each port.
+// of samples, the bytes of each port, and of the real dimensions of outputs (0 where they are fixed).
 import { readFileSync, writeFileSync } from "node:fs";
 
 const ports = JSON.parse(readFileSync("ports.json", "utf8"));
@@ -23,6 +23,9 @@ for (let sample = 0; sample < ports.samples; sample++) {
   }
   ports.outputs.forEach((bytes, index) => {
     outputs.push(new Uint8Array(exports.memory.buffer, exports[`output_${index}`](), bytes).slice());
+    if (ports.dims[index]) {
+      outputs.push(new Uint8Array(exports.memory.buffer, exports[`output_${index}_dims`](), ports.dims[index]).slice());
+    }
   });
 }
 writeFileSync("outputs.bin", Buffer.concat(outputs));

@@ -104,6 +104,7 @@ export class Model extends Ports {
   #exports;
   #stackTop;
   #views = {};
+  #dims; // of the outputs whose size depends on data
   #results;
 
   constructor(module, instance) {
@@ -119,6 +120,10 @@ export class Model extends Ports {
         return new elements(this.#exports.memory.buffer, address, port.bytes / elements.BYTES_PER_ELEMENT);
       });
     }
+    this.#dims = this.outputs.map((port) => {
+      const address = this.#exports[`output_${port.index}_dims`]?.();
+      return address && new Int32Array(this.#exports.memory.buffer, address, port.shape.length);
+    });
     this.#results = this.#gather((view) => view);
   }
 
@@ -127,21 +132,29 @@ export class Model extends Ports {
     return this.#view("input", key);
   }
 
-  /** The memory of an output. Its content holds until the next run. */
+  /** The memory of an output, as long as it is after the last run. Its content holds until the next one. */
   output(key = 0) {
-    return this.#view("output", key);
+    return this.#real(this.#view("output", key), this.find("output", key).index);
+  }
+
+  /** The dimensions of an output: after each run its own where they depend on data. */
+  dims(key = 0) {
+    this.#live;
+    const { index, shape } = this.find("output", key);
+    return Array.from(this.#dims[index] ?? shape);
   }
 
   /**
    * Runs the model on one typed array, on an array of them, or on an object of them by name, and returns copies of
    * the outputs: one typed array, or an object of them by name where there are several outputs. Without an argument
-   * it runs on what `input()` was given, copies nothing, and returns what `output()` does.
+   * it runs on what `input()` was given, copies nothing, and returns what `output()` does. An output whose size depends
+   * on data is as long as it is, and has its dimensions as `dims`.
    */
   run(inputs) {
     const { run } = this.#live;
     if (inputs === undefined) {
       this.#invoke(run);
-      return this.#results;
+      return this.#dims.some(Boolean) ? this.#gather((view) => view) : this.#results;
     }
     for (const [port, values] of this.#pair(inputs)) {
       this.#views.input[port.index].set(values);
@@ -169,7 +182,7 @@ export class Model extends Ports {
   /** Lets the memory go; the model cannot be used after it. */
   dispose() {
     this.#exports = null;
-    this.#views = this.#results = null;
+    this.#views = this.#dims = this.#results = null;
   }
 
   get #live() {
@@ -185,10 +198,18 @@ export class Model extends Ports {
   }
 
   #gather(take) {
-    const results = this.#views.output.map(take);
+    const results = this.#views.output.map((view, index) => {
+      const taken = take(this.#real(view, index));
+      return this.#dims[index] ? Object.assign(taken, { dims: Array.from(this.#dims[index]) }) : taken;
+    });
     return results.length === 1
       ? results[0]
       : Object.fromEntries(this.outputs.map((port) => [port.name, results[port.index]]));
+  }
+
+  /** The elements of an output that are there after the last run. */
+  #real(view, index) {
+    return this.#dims[index] ? view.subarray(0, this.#dims[index].reduce((a, b) => a * b, 1)) : view;
   }
 
   #invoke(task) {

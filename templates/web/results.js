@@ -30,7 +30,7 @@ function makeOutput(port, nameOf) {
   const strong = make("strong", {}, "–");
   const detail = make("span", { className: "note" });
   const answer = make("p", { className: "answer", role: "status", "aria-live": "polite" }, strong, detail);
-  const isClasses = count > 1 && count <= MOST_CLASSES && count === Math.max(...port.shape) && (count <= CLASSES || count === 1000);
+  const isClasses = !port.dynamic_axes.length && count > 1 && count <= MOST_CLASSES && count === Math.max(...port.shape) && (count <= CLASSES || count === 1000);
   const tell = (text, more) => {
     if (strong.textContent !== text) {
       strong.textContent = text;
@@ -43,9 +43,10 @@ function makeOutput(port, nameOf) {
     const list = make("p", { className: "note" });
     const update = (values) => {
       const mean = values.reduce((a, b) => a + b, 0) / values.length;
-      tell(count === 1 ? values[0].toPrecision(4) : mean.toPrecision(4), count === 1 ? "" : `mean of ${count} values`);
+      const { length } = values; // less than the count where the size depends on data
+      tell(length ? mean.toPrecision(4) : "–", length === 1 ? "" : `mean of ${length} values`);
       wave.update(values);
-      list.textContent = `${Array.from(values.slice(0, 16), (value) => value.toPrecision(4)).join("  ")}${count > 16 ? "  …" : ""}`;
+      list.textContent = `${Array.from(values.slice(0, 16), (value) => value.toPrecision(4)).join("  ")}${length > 16 ? "  …" : ""}`;
     };
     const clear = () => {
       tell("–", "waiting for an input");

@@ -13,7 +13,7 @@ from tinycast.errors import TinycastError
 from tinycast.execute.bare import STACK_FIELD_BYTES
 from tinycast.execute.build import build_harness
 from tinycast.execute.host import run_program
-from tinycast.execute.samples import inputs_file, join_samples, split_samples
+from tinycast.execute.samples import inputs_file, is_dynamic, join_samples, split_samples
 from tinycast.model import load, simplify
 from tinycast.pipeline import build, compile_model
 from tinycast.target.load import load_target
@@ -72,7 +72,10 @@ def run(case: Case) -> dict[str, Array]:
         run_program([str(program)], folder, _TIMEOUT_SECONDS)
         raw = (folder / "outputs.bin").read_bytes()
     outputs = join_samples(manifest, raw[:-STACK_FIELD_BYTES], 1)
-    return {port["name"]: outputs[port["name"]].reshape(port["shape"]) for port in manifest["outputs"]}
+    return {
+        port["name"]: outputs[port["name"]][0] if is_dynamic(port) else outputs[port["name"]].reshape(port["shape"])
+        for port in manifest["outputs"]
+    }
 
 
 def _open_shapes(model: onnx.ModelProto, arrays: dict[str, Array]) -> dict[str, tuple[int, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 from host_batch import Row, floats, ints
+from matrix_sizes import SIZES
 
 INDEXED = "float[4,5] x, int64[2,3] i"
 UPDATED = "float[4,5] x, int64[2,3] i, float[2,3] u"
@@ -39,4 +40,5 @@ POSITIONS = (
     Row("constant", "float[2,3] x", "c = Constant<value_float=1.5>() y = Add(x, c)"),
     Row("shape", "float[2,3] x", "y = Shape(x) z = Size(x)", outputs="y z", output_type="int64"),
     Row("shape_arithmetic", "float[2,3,4] x", "s = Shape(x) a = Gather(s, i) b = Concat<axis=0>(a, m) y = Reshape(x, b)", {"i": ints(0), "m": ints(-1)}),
+    *SIZES,
 )  # fmt: skip

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
 
 from tinycast.cli.common import PATH, Output, force_option, output_options
 from tinycast.cli.files import check_output_file, storable, write_arrays
-from tinycast.execute.inputs import load_inputs
+from tinycast.execute.inputs import AnyArray, load_inputs
+from tinycast.execute.samples import is_dynamic
 from tinycast.execute.select import driver_for
 from tinycast.package import read_artifact
 from tinycast.report.tables import run_table
@@ -29,7 +33,8 @@ def command(
 
     The samples lie on axis 0 of one array an input, named as the ONNX model names it. A quantized input takes its own
     integers, or real numbers. The outputs are written as the model gives them: integers, where it is quantized;
-    float32 or bytes for types that NumPy's files lack.
+    float32 or bytes for types that NumPy's files lack. One whose size depends on data is written with zeros up to the
+    largest sample, and NAME.dims has the real dimensions.
     """
     if destination is not None:
         check_output_file(destination, force=force)
@@ -53,11 +58,12 @@ def command(
             {
                 "name": port["name"],
                 "shape": list(outputs[port["name"]].shape),
+                "dims": outputs[f"{port['name']}.dims"].tolist() if is_dynamic(port) else None,
                 "dtype": port["dtype"],
                 "scale": port["scale"],
                 "zero_point": port["zero_point"],
-                "minimum": outputs[port["name"]].min().item(),
-                "maximum": outputs[port["name"]].max().item(),
+                "minimum": _edge(outputs[port["name"]], np.min),
+                "maximum": _edge(outputs[port["name"]], np.max),
             }
             for port in manifest["outputs"]
         ],
@@ -66,3 +72,8 @@ def command(
         "output_file": None if destination is None else str(destination),
     }
     output.show(data, *run_table(data))
+
+
+def _edge(array: AnyArray, function: Callable[[AnyArray], Any]) -> Any:
+    """The least or greatest element; None where there is none."""
+    return function(array).item() if array.size else None

@@ -15,6 +15,7 @@ from tinycast.cli.common import PATH, Output, float_io_option, output_options, s
 from tinycast.cli.parameters import parse_names
 from tinycast.errors import UsageError, VerificationError
 from tinycast.execute.inputs import load_inputs, random_inputs, to_port, to_real
+from tinycast.execute.samples import is_dynamic
 from tinycast.execute.select import driver_for
 from tinycast.model import Session, inputs_of, load, sha256, simplify
 from tinycast.model.ports import is_float
@@ -190,5 +191,7 @@ def _reference(model: onnx_ir.Model, manifest: Mapping[str, Any], inputs: Arrays
         name: (to_real(array, ports[name]) if is_float(own[name]) else array).astype(own[name])
         for name, array in inputs.items()
     }
-    outputs = Session(model).run_samples(fed, kept)
-    return {port["name"]: to_port(outputs[port["name"]], port) for port in manifest["outputs"]}
+    dynamic = {port["name"] for port in manifest["outputs"] if is_dynamic(port)}
+    outputs = Session(model).run_samples(fed, kept, dynamic)
+    found = {port["name"]: to_port(outputs[port["name"]], port) for port in manifest["outputs"]}
+    return {**found, **{f"{name}.dims": outputs[f"{name}.dims"] for name in dynamic}}

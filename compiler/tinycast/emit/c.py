@@ -41,6 +41,8 @@ class _GoldenTable:
     port: PortView
     rows: list[str]
     tolerance: str  # "0" for an exact comparison
+    elements: int
+    dims: list[int] | None = None  # the real ones, where the size depends on data
 
 
 def emit_c(compiled: Compiled) -> Artifact:
@@ -58,7 +60,9 @@ def emit_c(compiled: Compiled) -> Artifact:
     weights = Weights(compiled)
     inputs = port_views(compiled, "input", weights.symbol)
     outputs = port_views(compiled, "output", weights.symbol)
-    functions, calls = share_kernels(compiled, frozenset(n for v in inputs + outputs for n in (v.function, v.alias)))
+    functions, calls = share_kernels(
+        compiled, frozenset(n for v in inputs + outputs for n in (v.function, v.alias, v.dims_function))
+    )
     _check_alignment(compiled)
     names = frozenset[str]().union(*(f.kernel.runtime for f in functions))
     runtime = runtime_files((n for n in names if n.startswith("tc_")), compiled.target.runtime)
@@ -97,7 +101,10 @@ def emit_c(compiled: Compiled) -> Artifact:
         golden = compiled.golden
         tables = {
             "golden_inputs": [_table(v, a, True) for v, a in zip(inputs, golden.inputs, strict=True)],
-            "golden_outputs": [_table(v, a, golden.exact) for v, a in zip(outputs, golden.outputs, strict=True)],
+            "golden_outputs": [
+                _table(v, a, golden.exact, d)
+                for v, a, d in zip(outputs, golden.outputs, golden.dims or (None,) * len(outputs), strict=True)
+            ],
         }
         files[f"test/{name}_selftest.c"] = render("c/selftest.c.j2", **context, **tables)
     return seal(manifest, files)
@@ -153,9 +160,11 @@ def _summary(compiled: Compiled, function: Function) -> list[str]:
     return _wrap(f"{', '.join(operators)}: layer{'s' if len(function.steps) > 1 else ''} {layers}.")
 
 
-def _table(view: PortView, data: Array, exact: bool) -> _GoldenTable:
+def _table(view: PortView, data: Array, exact: bool, dims: Array | None = None) -> _GoldenTable:
     if data.size != view.elements:
         raise InternalError(f"golden data has {data.size} elements, not {view.elements}", where=view.port.name)
+    if dims is not None:
+        data = data.reshape(-1)[: int(dims.prod())]
     tolerance = "0"
     if view.dtype.inside is DType.FLOAT32 and not view.port.value.is_constant:
         reals = data.astype(np.float32)
@@ -163,4 +172,5 @@ def _table(view: PortView, data: Array, exact: bool) -> _GoldenTable:
         tolerance = float_literal(max(_FLOAT_TOLERANCE, view.dtype.epsilon) * float(finite.max(initial=0.0)))
     elif view.port.quant is not None and not exact:
         tolerance = "1"  # a float layer before it may round to the other side of a step
-    return _GoldenTable(view, table_rows(data.astype(view.dtype.numpy), view.dtype), tolerance)
+    rows = table_rows(data.astype(view.dtype.numpy), view.dtype)
+    return _GoldenTable(view, rows, tolerance, data.size, None if dims is None else dims.tolist())

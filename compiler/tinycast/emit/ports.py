@@ -25,6 +25,7 @@ class PortView:
     alias: str  # kws_input_image, "" where the ONNX name adds nothing
     pointer: str  # C expression of the data's address, given `model`
     arena_offset: int | None  # None for an output that is a constant
+    dims_pointer: str | None = None  # C expression of the real dimensions' address; None where they are static
 
     @property
     def macro(self) -> str:
@@ -56,6 +57,10 @@ class PortView:
         return None if self.port.quant is None else self.port.quant.zero_point[0]
 
     @property
+    def dims_function(self) -> str:
+        return f"{self.function}_dims"
+
+    @property
     def classes(self) -> list[str]:
         """The lines of a C initializer of the names of the classes."""
         items = [string_literal(name) for name in self.port.classes]
@@ -75,6 +80,7 @@ class PortView:
             "bytes": self.bytes,
             "arena_offset": self.arena_offset,
             **({"classes": list(self.port.classes)} if self.port.classes else {}),
+            "dynamic_axes": list(self.port.dynamic_axes),
         }
 
 
@@ -82,7 +88,7 @@ def port_views(compiled: Compiled, kind: str, weight_symbol: Callable[[Value], s
     """Return the views of all inputs (`kind` "input") or outputs ("output")."""
     ports = compiled.inputs if kind == "input" else compiled.outputs
     functions = [f"{compiled.name}_{kind}_{index}" for index in range(len(ports))]
-    names = Names(frozenset(functions))
+    names = Names(frozenset((*functions, *(f"{function}_dims" for function in functions))))
     views = []
     for index, port in enumerate(ports):
         _check(port)
@@ -92,7 +98,8 @@ def port_views(compiled: Compiled, kind: str, weight_symbol: Callable[[Value], s
         offset = None if port.value.is_constant else compiled.plan.placements[port.value.name].offset
         pointer = weight_symbol(port.value) if offset is None else f"buffer_at(model, {offset})"
         alias = "" if alias == functions[index] else alias
-        views.append(PortView(kind, index, port, functions[index], alias, pointer, offset))
+        dims = None if port.dims is None else f"buffer_at(model, {compiled.plan.placements[port.dims.name].offset})"
+        views.append(PortView(kind, index, port, functions[index], alias, pointer, offset, dims))
     return views
 
 

@@ -12,7 +12,7 @@ import wasmtime
 from tinycast.emit import read_manifest
 from tinycast.errors import UsageError
 from tinycast.execute.inputs import AnyArray, to_port
-from tinycast.execute.samples import join_samples
+from tinycast.execute.samples import is_dynamic, join_samples, output_bytes
 from tinycast.execute.types import ExecutionError
 from tinycast.ir.types import to_carrier
 
@@ -44,6 +44,9 @@ class Instance:
         for index, port in enumerate(manifest["outputs"]):
             start = self._call(f"output_{index}")
             outputs += memory.read(self._store, start, start + port["bytes"])
+            if is_dynamic(port):
+                start = self._call(f"output_{index}_dims")
+                outputs += memory.read(self._store, start, start + output_bytes(port) - port["bytes"])
         return bytes(outputs)
 
     def reset(self) -> None:
@@ -79,6 +82,7 @@ class WasmModule:
         """Run on one array, or on arrays by input name; return one array, or arrays by name if there are several.
 
         An array has the input's shape, or is flat. It holds the input's elements, or real numbers, which are quantized.
+        An output whose size depends on data comes in its real size.
         Raises UsageError for any other, and ExecutionError if the module traps; it can be run again after that.
         """
         arrays = inputs if isinstance(inputs, Mapping) else {self.inputs[0]["name"]: inputs}
@@ -95,7 +99,10 @@ class WasmModule:
                 fix="see that the inputs hold what the model expects; it can be run again",
             ) from error
         joined = join_samples(self.manifest, raw, 1)
-        outputs = {port["name"]: joined[port["name"]].reshape(port["shape"]) for port in self.outputs}
+        outputs = {
+            port["name"]: joined[port["name"]][0] if is_dynamic(port) else joined[port["name"]].reshape(port["shape"])
+            for port in self.outputs
+        }
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
     def reset(self) -> None:

@@ -1,4 +1,7 @@
-"""Samples as the harness reads and writes them: raw bytes, one sample after the other, in the manifest's order."""
+"""Samples as the harness reads and writes them: raw bytes, one sample after the other, in the manifest's order.
+
+Behind an output whose size depends on data come its real dimensions.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ import numpy as np
 from tinycast.errors import UsageError
 from tinycast.execute.types import ExecutionError
 from tinycast.ir.types import Array, DType, from_carrier, to_carrier
+from tinycast.model.run import stack_sizes
+
+_DIMENSION_BYTES = 4
 
 
 def split_samples(manifest: Mapping[str, Any], inputs: Mapping[str, Array]) -> list[list[bytes]]:
@@ -46,9 +52,12 @@ def inputs_file(samples: list[list[bytes]]) -> bytes:
 
 
 def join_samples(manifest: Mapping[str, Any], raw: bytes, count: int) -> dict[str, Array]:
-    """Turn the concatenated outputs of `count` samples into one array an output, samples on axis 0."""
+    """Turn the concatenated outputs of `count` samples into one array an output, samples on axis 0.
+
+    Where the size depends on data see `stack_sizes`.
+    """
     ports = manifest["outputs"]
-    stride = sum(int(port["bytes"]) for port in ports)
+    stride = sum(output_bytes(port) for port in ports)
     if len(raw) != stride * count:
         raise ExecutionError(
             f"the program wrote {len(raw)} bytes of output for {count} samples, not {stride * count}",
@@ -58,13 +67,34 @@ def join_samples(manifest: Mapping[str, Any], raw: bytes, count: int) -> dict[st
     outputs: dict[str, Array] = {}
     offset = 0
     for port in ports:
-        end = offset + int(port["bytes"])
+        end = offset + output_bytes(port)
         column = np.ascontiguousarray(rows[:, offset:end])
         dtype = DType(port["dtype"])
-        values = from_carrier(np.frombuffer(column.tobytes(), dtype.carrier.numpy), dtype)
-        outputs[port["name"]] = values.copy().reshape(count, *_sample_shape(port))
+        if is_dynamic(port):
+            outputs |= stack_sizes(port["name"], [real_array(row.tobytes(), port) for row in column])
+        else:
+            values = from_carrier(np.frombuffer(column.tobytes(), dtype.carrier.numpy), dtype)
+            outputs[port["name"]] = values.copy().reshape(count, *_sample_shape(port))
         offset = end
     return outputs
+
+
+def is_dynamic(port: Mapping[str, Any]) -> bool:
+    """Whether the output's size depends on data."""
+    return bool(port.get("dynamic_axes"))
+
+
+def output_bytes(port: Mapping[str, Any]) -> int:
+    """Bytes of the output, with the dimensions behind it where it has such."""
+    return int(port["bytes"]) + (_DIMENSION_BYTES * len(port["shape"]) if is_dynamic(port) else 0)
+
+
+def real_array(raw: bytes, port: Mapping[str, Any]) -> Array:
+    """The real array of a dynamic output from its `output_bytes`."""
+    dims = np.frombuffer(raw, "<i4", offset=int(port["bytes"]))
+    dtype = DType(port["dtype"])
+    elements = np.frombuffer(raw, dtype.carrier.numpy, count=int(dims.prod()))
+    return from_carrier(elements, dtype).copy().reshape(dims)
 
 
 def _sample_shape(port: Mapping[str, Any]) -> tuple[int, ...]:

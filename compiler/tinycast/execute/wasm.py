@@ -16,7 +16,7 @@ import wasmtime
 from tinycast.errors import ToolMissingError
 from tinycast.execute.host import run_program
 from tinycast.execute.module import Instance
-from tinycast.execute.samples import join_samples, split_samples
+from tinycast.execute.samples import join_samples, output_bytes, split_samples
 from tinycast.execute.types import ExecutionError, Measurement
 from tinycast.ir.types import Array
 from tinycast.resources import resource_dir
@@ -106,6 +106,7 @@ class NodeDriver:
             (folder / "model.wasm").write_bytes(module_bytes(files, manifest, self.target))
             (folder / "inputs.bin").write_bytes(b"".join(part for sample in samples for part in sample))
             ports = {side: [port["bytes"] for port in manifest[side]] for side in ("inputs", "outputs")}
+            ports["dims"] = [output_bytes(port) - port["bytes"] for port in manifest["outputs"]]
             (folder / "ports.json").write_text(json.dumps({"samples": len(samples), **ports}), encoding="ascii")
             run_program([node, str(script)], folder, self.timeout_seconds)
             raw = (folder / "outputs.bin").read_bytes()

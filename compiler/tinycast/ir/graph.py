@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tinycast.errors import InternalError
-from tinycast.ir.types import Array, DType, Value, inside
+from tinycast.ir.sizes import broadcast_sizes, size_error
+from tinycast.ir.types import Array, DType, Sizes, Value, inside
 
 Tensor = Any  # tvm.te.Tensor; only tvm_bridge may import tvm
 
@@ -87,6 +88,10 @@ class Op(ABC):
         Axis i of self is axis perm[i] of q.
         """
         return None
+
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        """The sizes of the outputs where an operand's depend on data; None where the operator cannot take it."""
+        return broadcast_sizes(inputs) if self.pattern is Pattern.ELEMENTWISE else None
 
     def integer_form(self, form: IntegerForm) -> Value | None:
         """The quantized output computed from quantized inputs without floats; None where there is no such form."""
@@ -227,15 +232,24 @@ class ProgramState:
     initial: Array
 
 
+@dataclass(frozen=True)
+class Sized:
+    """An output whose size depends on data: which axes do, and at which place among the outputs its dimensions are."""
+
+    axes: tuple[int, ...]
+    dims: int
+
+
 @dataclass(eq=False)
 class Program:
-    """Calls in an order in which they can run."""
+    """Calls in an order in which they can run. `sized` has the outputs whose size depends on data, by their place."""
 
     name: str
     inputs: list[Value]
     outputs: list[Value]
     calls: list[Call] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sized: dict[int, Sized] = field(default_factory=dict)
     reserved: set[str] = field(default_factory=set)  # names given out, or used by the ONNX model
     states: list[ProgramState] = field(default_factory=list)
 
@@ -299,17 +313,21 @@ class Builder:
         data = inside(data)
         return Value(f"{self.source}.{name}", data.shape, DType(data.dtype.name), data=data)
 
-    def call(self, op: Op, inputs: Sequence[Value], name: str = "") -> Value:
-        """The value of `op` on `inputs`. `name` is given to the result, else one is made from the source."""
+    def call(self, op: Op, inputs: Sequence[Value], name: str = "", sizes: Sizes | None = None) -> Value:
+        """The value of `op` on `inputs`. `name` is given to the result, else one is made from the source.
+
+        `sizes` are the result's where the operator cannot tell them by itself.
+        """
         if inputs and all(v.is_constant or v.size == 0 for v in inputs):
             data = op.reference([np.empty(v.shape, v.dtype.numpy) if v.data is None else v.data for v in inputs])
             return Value(name or f"{self.source}.folded", data.shape, DType(data.dtype.name), data=data)
-        return self.keep(op, inputs, name)
+        return self.keep(op, inputs, name, sizes)
 
-    def keep(self, op: Op, inputs: Sequence[Value], name: str = "") -> Value:
+    def keep(self, op: Op, inputs: Sequence[Value], name: str = "", sizes: Sizes | None = None) -> Value:
         """Like `call`, without folding constants."""
+        sizes = self._sizes(op, inputs) if sizes is None else sizes  # first: it refuses lengths that cannot be told
         kind = op.infer(inputs)
-        output = Value(name or self.program.unique_name(f"{self.source}.1"), kind.shape, kind.dtype)
+        output = Value(name or self.program.unique_name(f"{self.source}.1"), kind.shape, kind.dtype, sizes=sizes)
         self.calls.append(Call(op, tuple(inputs), output, self.source, self.title or op.title))
         return output
 
@@ -321,12 +339,21 @@ class Builder:
                 Value(f"{self.source}.folded_{i}", array.shape, DType(array.dtype.name), data=array)
                 for i, array in enumerate(arrays)
             )
+        sizes = self._sizes(op, inputs)
         outputs = tuple(
-            Value(self.program.unique_name(f"{self.source}.{i}"), kind.shape, kind.dtype)
+            Value(self.program.unique_name(f"{self.source}.{i}"), kind.shape, kind.dtype, sizes=sizes)
             for i, kind in enumerate(op.infer_all(inputs))
         )
         self.calls.append(Call(op, tuple(inputs), outputs[0], self.source, self.title or op.title, outputs[1:]))
         return outputs
+
+    def _sizes(self, op: Op, inputs: Sequence[Value]) -> Sizes:
+        if not any(v.sizes for v in inputs):
+            return ()
+        sizes = op.sizes(inputs, self)
+        if sizes is None:
+            raise size_error(self.title or op.title, self.source, inputs)
+        return sizes if any(count is not None for count in sizes) else ()
 
 
 def interpret(program: Program, inputs: Sequence[Array]) -> dict[Value, Array]:

@@ -93,9 +93,11 @@ class Port:
     value: Value
     name: str  # the ONNX name
     dtype: DType
-    shape: tuple[int, ...]  # ONNX's order, or NHWC where asked for
+    shape: tuple[int, ...]  # ONNX's order, or NHWC where asked for; upper bounds where a size depends on data
     quant: Quant | None
     classes: tuple[str, ...] = ()  # names of what the numbers of a label, or the columns of scores, stand for
+    dynamic_axes: tuple[int, ...] = ()  # whose length depends on data: the real elements are packed to the front
+    dims: Value | None = None  # with those, the real dimensions: int32
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class Golden:
     outputs: tuple[Array, ...]
     exact: bool
     runs: int = 1
+    dims: tuple[Array | None, ...] = ()  # of each output, where its size depends on data
 
 
 @dataclass(frozen=True)

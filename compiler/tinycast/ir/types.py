@@ -142,13 +142,14 @@ class Quant:
 
 @dataclass(eq=False)
 class Value:
-    """An edge of the graph. `data` is set for constants only."""
+    """An edge of the graph. `data` is set for constants only, `sizes` where a size depends on data (ir/sizes.py)."""
 
     name: str
     shape: tuple[int, ...]
     dtype: DType
     quant: Quant | None = None
     data: Array | None = field(default=None, repr=False)
+    sizes: Sizes = field(default=(), repr=False)
 
     @property
     def size(self) -> int:
@@ -161,3 +162,6 @@ class Value:
     @property
     def is_constant(self) -> bool:
         return self.data is not None
+
+
+Sizes = tuple[Value | None, ...]

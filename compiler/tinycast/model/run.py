@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,11 +71,13 @@ class Session:
             raise ModelError("ONNX Runtime cannot run the model", where=_first_line(error)) from error
         return dict(zip(self.outputs, results, strict=True))
 
-    def run_samples(self, samples: Mapping[str, Array], states: Sequence[State] = ()) -> dict[str, Array]:
+    def run_samples(
+        self, samples: Mapping[str, Array], states: Sequence[State] = (), dynamic: Container[str] = ()
+    ) -> dict[str, Array]:
         """Run every sample in turn. Samples lie on axis 0: in place of a batch of 1, in front of the shape else.
 
-        The outputs come in the same convention. With `states` the samples are one stream: each of these inputs is
-        what the sample before gave as its output.
+        The outputs come in the same convention, the `dynamic` ones as `stack_sizes` gives them. With `states` the
+        samples are one stream: each of these inputs is what the sample before gave as its output.
         """
         count = len(next(iter(samples.values())))
         carried = {state.input: state.initial for state in states}
@@ -85,7 +87,11 @@ class Session:
             result = self.run({**sample, **carried})
             carried = {state.input: result[state.output] for state in states}
             results.append(result)
-        return {name: stack_samples([result[name] for result in results]) for name in self.outputs}
+        outputs: dict[str, Array] = {}
+        for name in self.outputs:
+            arrays = [result[name] for result in results]
+            outputs |= stack_sizes(name, arrays) if name in dynamic else {name: stack_samples(arrays)}
+        return outputs
 
 
 def run(
@@ -109,6 +115,16 @@ def stack_samples(arrays: Sequence[Array]) -> Array:
     if arrays[0].ndim and arrays[0].shape[0] == 1:
         return np.concatenate(arrays)
     return np.stack(arrays)
+
+
+def stack_sizes(name: str, arrays: Sequence[Array]) -> dict[str, Array]:
+    """One value's arrays, one a sample, whose sizes differ: by `name` all in front of zeros up to the largest, samples
+    on axis 0, and by `name`.dims the dimensions of each."""
+    dims = np.asarray([array.shape for array in arrays], np.int32)
+    whole = np.zeros((len(arrays), *dims.max(0)), arrays[0].dtype)
+    for place, array in zip(whole, arrays, strict=True):
+        place[tuple(slice(n) for n in array.shape)] = array
+    return {name: whole, f"{name}.dims": dims}
 
 
 def _add_outputs(proto: onnx.ModelProto, names: Sequence[str]) -> dict[str, str]:

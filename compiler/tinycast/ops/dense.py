@@ -8,8 +8,9 @@ from math import prod
 
 import numpy as np
 
-from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
-from tinycast.ir.types import Array, DType, Value
+from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.sizes import kept_sizes
+from tinycast.ir.types import Array, DType, Sizes, Value
 from tinycast.ops.dot import dot_product, pack_weights
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.node import Node
@@ -78,6 +79,9 @@ class FullyConnected(Op):
         sums = vector_sums(lambda h, f: rows[0, h, f], weight, layer, 1)
         p, c = tile.positions, tile.channels
         return te.compute(out.shape, lambda i, o: sums[0, i // p, o // c, i % p, o % c] + bias[o], name="biased")
+
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        return kept_sizes(inputs[0], [-1])
 
     def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
         return prod(out.shape) * inputs[1].shape[1]

@@ -217,13 +217,25 @@ def import_binary(node: Node) -> Value:
     values = [node.input(i) for i in range(len(node.inputs))]
     result = values[0]
     for value in values[1:]:
-        result = node.build.call(Binary(function), [result, value])
+        divides = function is BinaryFunction.DIV
+        result = node.build.call(Binary(function), [result, _divisor(node, value) if divides else value])
     return result
 
 
 def import_mod(node: Node) -> Value:
     function = BinaryFunction.REMAINDER if node.int("fmod", 0) else BinaryFunction.MOD
-    return node.build.call(Binary(function), [node.input(0), node.input(1)])
+    return node.build.call(Binary(function), [node.input(0), _divisor(node, node.input(1))])
+
+
+def _divisor(node: Node, x: Value) -> Value:
+    """x, ones behind its real elements where its size depends on data: processors stop at a division by zero."""
+    if not x.sizes or x.dtype is DType.FLOAT32:
+        return x
+    from tinycast.ops.logic import masked  # made of operators of this kind
+
+    whole = masked(node.build, x, range(len(x.shape)), 1)
+    whole.sizes = x.sizes
+    return whole
 
 
 def import_relu(node: Node) -> Value:

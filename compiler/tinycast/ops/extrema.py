@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from tinycast.ir.graph import IntegerForm, Op, Pattern, Routine, Tensor, TensorType, Tile
-from tinycast.ir.types import Array, DType, Value
-from tinycast.ops.logic import Cast
+from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Routine, Tensor, TensorType, Tile
+from tinycast.ir.sizes import kept_sizes
+from tinycast.ir.types import Array, DType, Sizes, Value
+from tinycast.ops.logic import Cast, masked
 from tinycast.ops.node import Node
 from tinycast.ops.shape import Reshape, rescaled
 from tinycast.tvm_bridge import expr as te
@@ -49,15 +51,15 @@ class ReduceExtremum(Op):
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         x = arrays[0]
-        return _NUMPY[self.function](x, axis=self.axes, keepdims=True, initial=self._of_nothing(x)).astype(x.dtype)
+        return _NUMPY[self.function](x, axis=self.axes, keepdims=True, initial=self.of_nothing(x.dtype)).astype(x.dtype)
 
-    def _of_nothing(self, x: Array) -> float:
+    def of_nothing(self, dtype: np.dtype[Any]) -> float:
         """The result where there are no elements."""
         if self.function is Extremum.PROD:
             return 1
-        if x.dtype.kind == "f":
+        if dtype.kind == "f":
             return -np.inf if self.function is Extremum.MAX else np.inf
-        limits = np.iinfo(x.dtype)
+        limits = np.iinfo(dtype)
         return limits.min if self.function is Extremum.MAX else limits.max
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
@@ -68,6 +70,9 @@ class ReduceExtremum(Op):
             lambda *i: _EXPR[self.function](x(*(k.get(a, i[a]) for a in range(len(out.shape)))), axis=list(k.values())),
             name="accumulator",
         )
+
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        return kept_sizes(inputs[0], self.axes)
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return ReduceExtremum(self.function, tuple(sorted(perm[a] for a in self.axes)))
@@ -101,6 +106,9 @@ class ArgExtremum(Routine):
         found = arrays[0].shape[self.axis] - 1 - found if self.last else found
         return (found.astype(np.int64),)
 
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        return kept_sizes(inputs[0], [self.axis])
+
     def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
         shape = inputs[0].shape
         outer, length, inner = prod(shape[: self.axis]), shape[self.axis], prod(shape[self.axis + 1 :])
@@ -127,7 +135,8 @@ def import_extremum(node: Node) -> Value:
         return x
     is_bool = x.dtype is DType.BOOL
     y = build.call(Cast(DType.UINT8), [x]) if is_bool else x
-    y = build.call(ReduceExtremum(Extremum(node.kind), axes), [y])
+    op = ReduceExtremum(Extremum(node.kind), axes)
+    y = build.call(op, [masked(build, y, axes, op.of_nothing(y.dtype.numpy))])
     if is_bool:
         y = build.call(Cast(DType.BOOL), [y])
     if node.int("keepdims", 1):

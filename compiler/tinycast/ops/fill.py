@@ -10,6 +10,8 @@ import numpy as np
 
 from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.counts import dims_of
+from tinycast.ops.extrema import Extremum, ReduceExtremum
 from tinycast.ops.logic import Cast, Logic, Where
 from tinycast.ops.node import Node
 from tinycast.ops.shape import Reshape, Slice
@@ -68,7 +70,10 @@ def import_one_hot(node: Node) -> Value:
 
 
 def import_eye_like(node: Node) -> Value:
-    rows, columns = node.input(0).shape
+    x = node.input(0)
+    for axis in range(2):
+        node.require_static(x, axis)
+    rows, columns = x.shape
     return node.build.constant(np.eye(rows, columns, node.int("k", 0), node.output_type().inside.numpy), "eye")
 
 
@@ -98,12 +103,24 @@ def import_constant(node: Node) -> Value:
 
 def import_shape(node: Node) -> Value:
     x = node.input(0)
+    if x.sizes:
+        return _real_shape(node, x)
     if node.kind == "Size":
         return node.build.constant(np.asarray(prod(x.shape), np.int64), "size")
     rank = len(x.shape)
     return node.build.constant(
         np.asarray(x.shape[slice(node.int("start", 0), node.int("end", rank))], np.int64), "shape"
     )
+
+
+def _real_shape(node: Node, x: Value) -> Value:
+    """The shape of a value whose size depends on data, or the product of its dimensions."""
+    build, rank = node.build, len(x.shape)
+    shape = build.call(Cast(DType.INT64), [dims_of(build, x)])
+    if node.kind == "Size":
+        return build.call(Reshape(()), [build.call(ReduceExtremum(Extremum.PROD, (0,)), [shape])])
+    first, last, _ = slice(node.int("start", 0), node.int("end", rank)).indices(rank)
+    return build.call(Slice((first,), (1,), (max(0, last - first),)), [shape])
 
 
 IMPORTERS = {

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
-from tinycast.ir.types import Array, DType, Value
+from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.sizes import axis_count, kept_sizes, sizes_of
+from tinycast.ir.types import Array, DType, Sizes, Value
+from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.logic import Cast, Logic, Where
 from tinycast.ops.node import Node
 from tinycast.ops.shape import Move, Reshape, Slice
 from tinycast.tvm_bridge import expr as te
@@ -49,6 +52,10 @@ class Gather(Move):
 
         return te.compute(out.shape, body, name="gathered")
 
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        x, indices = (sizes_of(v) for v in inputs)
+        return (*x[: self.axis], *indices, *x[self.axis + 1 :])
+
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return Gather(perm[self.axis]) if len(inputs[1].shape) == 1 else None
 
@@ -76,6 +83,9 @@ class GatherElements(Op):
         return te.compute(
             out.shape, lambda *i: x(*i[:axis], position(indices(*i), length), *i[axis + 1 :]), name="gathered"
         )
+
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        return None if kept_sizes(inputs[0], [self.axis]) is None else sizes_of(inputs[1])
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,12 @@ class GatherND(Op):
             return x(*i[:batch], *where, *i[rank:])
 
         return te.compute(out.shape, body, name="gathered")
+
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        x, indices = (sizes_of(v) for v in inputs)
+        end = self.batch + inputs[1].shape[-1]
+        fits = x[: self.batch] == indices[: self.batch] and indices[-1] is None and not any(x[self.batch : end])
+        return (*indices[:-1], *x[end:]) if fits else None
 
 
 @dataclass(frozen=True)
@@ -143,6 +159,9 @@ def import_gather(node: Node) -> Value:
     """Constant indices in equal steps are a Slice."""
     x, indices, build = node.input(0), node.input(1), node.build
     axis = node.axis(0, len(x.shape))
+    if x.sizes:
+        count = axis_count(x, axis)
+        return build.call(Gather(axis), [x, indices if count is None else _from_end(build, indices, count)])
     wanted = None if indices.data is None else positions(indices.data.reshape(-1), x.shape[axis])
     if wanted is None or wanted.size == 0 or np.unique(np.diff(wanted)).size > 1:
         return build.call(Gather(axis), [x, indices])
@@ -152,6 +171,15 @@ def import_gather(node: Node) -> Value:
     y = build.call(Slice(tuple(starts), tuple(steps), tuple(shape)), [x])
     shape[axis : axis + 1] = indices.shape
     return y if y.shape == tuple(shape) else build.call(Reshape(tuple(shape)), [y])
+
+
+def _from_end(build: Builder, indices: Value, count: Value) -> Value:
+    """Negative indices into an axis that is as long as `count` says, counted from its start."""
+    if indices.data is not None and (indices.data >= 0).all():
+        return indices
+    length = build.call(Reshape(()), [build.call(Cast(indices.dtype), [count])])
+    below = build.call(Logic("Less"), [indices, build.constant(np.zeros((), indices.dtype.numpy), "zero")])
+    return build.call(Where(), [below, build.call(Binary(BinaryFunction.ADD), [indices, length]), indices])
 
 
 def import_gather_elements(node: Node) -> Value:

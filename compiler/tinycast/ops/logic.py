@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.sizes import axis_count
 from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.counts import Mask
 from tinycast.ops.node import Node
 from tinycast.tvm_bridge import expr as te
 
@@ -148,6 +150,19 @@ class Cast(Op):
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return self
+
+
+def masked(build: Builder, x: Value, axes: Sequence[int], fill: float) -> Value:
+    """x with `fill` behind its real elements along `axes`, which become static."""
+    for axis in axes:
+        count = axis_count(x, axis)
+        if count is None:
+            continue
+        real = build.call(Mask(x.shape[axis], len(x.shape) - 1 - axis), [count])
+        sizes = tuple(None if a == axis else other for a, other in enumerate(x.sizes))
+        rest = build.constant(np.asarray(fill, x.dtype.numpy), "fill")
+        x = build.call(Where(), [real, x, rest], sizes=sizes if any(sizes) else ())
+    return x
 
 
 def import_logic(node: Node) -> Value:

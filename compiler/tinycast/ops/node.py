@@ -11,6 +11,7 @@ import onnx_ir
 
 from tinycast.errors import ModelError
 from tinycast.ir.graph import Builder, Program
+from tinycast.ir.sizes import axis_count, size_error
 from tinycast.ir.types import Array, DType, Value
 
 _Int = int  # the class below has methods called int and float
@@ -135,6 +136,11 @@ class Node:
             return DType(name)
         except ValueError:
             self.reject(f"the element type {name} is not supported")
+
+    def require_static(self, value: Value, axis: _Int) -> None:
+        """Reject the node where the axis is of a length that depends on data."""
+        if axis_count(value, axis) is not None:
+            raise size_error(self.kind, self.build.source, [value])
 
     def reject(self, reason: str, fix: str = "") -> NoReturn:
         """Say that this node cannot be compiled; all such nodes are reported together."""

@@ -8,8 +8,9 @@ from math import prod
 
 import numpy as np
 
-from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
-from tinycast.ir.types import Array, DType, Value
+from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.sizes import sizes_of
+from tinycast.ir.types import Array, DType, Sizes, Value
 from tinycast.ops.node import Node
 from tinycast.ops.requantize import add_requantize
 from tinycast.ops.shape import Reshape, Transpose
@@ -56,6 +57,12 @@ class BatchedProduct(Op):
             return left * right
 
         return chunked_sum(out, [int(a.shape[-1])], term)
+
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        """Rows of a may depend on data, and columns of c."""
+        a, c = (sizes_of(v) for v in inputs)
+        fits = not any((*a[:-2], *c[:-2], a[-1], c[-2]))
+        return (*(None,) * (max(len(a), len(c)) - 2), a[-2], c[-1]) if fits else None
 
     def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
         return prod(out.shape) * inputs[0].shape[-1]

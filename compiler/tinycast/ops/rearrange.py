@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinycast.ir.graph import Op, Tensor, TensorType, Tile
-from tinycast.ir.types import Array, Value
+from tinycast.ir.graph import Builder, Op, Tensor, TensorType, Tile
+from tinycast.ir.sizes import kept_sizes
+from tinycast.ir.types import Array, Sizes, Value
 from tinycast.ops.node import Node
 from tinycast.ops.shape import Move, Reshape, Slice, Transpose, perm_back
 from tinycast.tvm_bridge import expr as te
@@ -35,6 +36,9 @@ class Repeat(Move):
             out.shape, lambda *i: x(*(k // c for k, c in zip(i, self.counts, strict=True))), name="repeated"
         )
 
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        return kept_sizes(inputs[0], [a for a, count in enumerate(self.counts) if count != 1])
+
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return Repeat(tuple(self.counts[b] for b in perm_back(perm)))
 
@@ -48,6 +52,7 @@ def _slice(node: Node, x: Value, axis: int, start: int, size: int, step: int = 1
 def import_split(node: Node) -> tuple[Value, ...]:
     x = node.input(0)
     axis = node.axis(0, len(x.shape))
+    node.require_static(x, axis)
     count, length = len(node.onnx.outputs), x.shape[axis]
     given = node.constant(1)
     sizes = node.ints("split", []) if given is None else [int(n) for n in given.reshape(-1)]

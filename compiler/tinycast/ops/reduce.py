@@ -9,9 +9,11 @@ from math import prod
 import numpy as np
 
 from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
-from tinycast.ir.types import Array, DType, Value
+from tinycast.ir.sizes import axis_count, kept_sizes
+from tinycast.ir.types import Array, DType, Sizes, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.extrema import Extremum, ReduceExtremum
+from tinycast.ops.logic import Cast, masked
 from tinycast.ops.node import Node
 from tinycast.ops.requantize import add_requantize
 from tinycast.ops.shape import Reshape
@@ -53,6 +55,9 @@ class ReduceSum(Op):
             return acc
         return te.compute(out.shape, lambda *i: acc(*i) - self.offset, name="centred")
 
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        return kept_sizes(inputs[0], self.axes)
+
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return ReduceSum(tuple(sorted(perm[a] for a in self.axes)), self.offset)
 
@@ -69,6 +74,9 @@ class ReduceMean(Op):
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         return np.asarray(arrays[0].astype(np.float64).mean(self.axes, keepdims=True), arrays[0].dtype)
+
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        return kept_sizes(inputs[0], self.axes)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         raise NotImplementedError  # expand() replaces it before kernels are made
@@ -102,12 +110,25 @@ def import_reduce(node: Node) -> Value:
         y = build.call(Unary(before), [x]) if before else x
         if node.kind in ("ReduceL2", "ReduceSumSquare"):
             y = build.call(Binary(BinaryFunction.MUL), [x, x])
-        if axes:
+        counts = [count for a in axes if (count := axis_count(y, a)) is not None]
+        if counts:
+            y = build.call(ReduceSum(axes), [masked(build, y, axes, 0)])
+            if node.kind == "ReduceMean":
+                y = _divided(node, y, counts, prod(x.shape[a] for a in axes if axis_count(x, a) is None))
+        elif axes:
             y = build.call(ReduceMean(axes) if node.kind == "ReduceMean" else ReduceSum(axes), [y])
         y = build.call(Unary(after), [y]) if after else y
     if node.int("keepdims", 1) or not axes:
         return y
     return build.call(Reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes)), [y])
+
+
+def _divided(node: Node, y: Value, counts: Sequence[Value], others: int) -> Value:
+    """y divided by the product of counts and of `others`."""
+    for count in (*counts, node.build.constant(np.asarray([others], np.int32), "count")):
+        divisor = node.build.call(Reshape(()), [node.build.call(Cast(y.dtype), [count])])
+        y = node.build.call(Binary(BinaryFunction.DIV), [y, divisor])
+    return y
 
 
 # What is applied to each element before the sum, and to the sum.

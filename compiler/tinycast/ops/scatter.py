@@ -8,8 +8,9 @@ from math import prod
 
 import numpy as np
 
-from tinycast.ir.graph import Routine, TensorType
-from tinycast.ir.types import Array, DType, Value
+from tinycast.ir.graph import Builder, Routine, TensorType
+from tinycast.ir.sizes import kept_sizes
+from tinycast.ir.types import Array, DType, Sizes, Value
 from tinycast.ops.gather import positions
 from tinycast.ops.node import Node
 
@@ -176,6 +177,9 @@ class TopK(Routine):
         order = np.argsort(-keys if self.largest else keys, axis=self.axis, kind="stable")
         order = np.take(order, range(self.count), self.axis).astype(np.int64)
         return np.take_along_axis(x, order, self.axis), order
+
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        return kept_sizes(inputs[0], [self.axis])
 
     def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
         shape, dtype = inputs[0].shape, inputs[0].dtype

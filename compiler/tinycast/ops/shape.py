@@ -8,8 +8,10 @@ from math import prod
 
 import numpy as np
 
-from tinycast.ir.graph import IntegerForm, Op, Pattern, QuantizedTensor, Tensor, TensorType, Tile
-from tinycast.ir.types import Array, DType, Value
+from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, QuantizedTensor, Tensor, TensorType, Tile
+from tinycast.ir.sizes import kept_sizes, sizes_of
+from tinycast.ir.types import Array, DType, Sizes, Value
+from tinycast.ops.counts import count_of, reshaped_sizes
 from tinycast.ops.node import Node
 from tinycast.tvm_bridge import expr as te
 
@@ -74,6 +76,12 @@ class Reshape(Move):
 
         return te.compute(self.shape, body, name="reshaped")
 
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        (x,) = inputs
+        if any(n == 1 and count is not None for n, count in zip(x.shape, sizes_of(x), strict=True)):
+            return x.sizes if x.shape == self.shape else None  # which of the ones it is cannot be told
+        return reshaped_sizes(x, x.shape, self.shape, build)
+
 
 @dataclass(frozen=True)
 class Transpose(Move):
@@ -91,6 +99,9 @@ class Transpose(Move):
         x = tensors[0]
         back = perm_back(self.perm)
         return te.compute(out.shape, lambda *i: x(*(i[b] for b in back)), name="transposed")
+
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        return tuple(inputs[0].sizes[p] for p in self.perm)
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,9 @@ class Pad(Move):
             return te.select(te.all_of(checks), x(*source), te.const(self.value, out.dtype)) if checks else x(*source)
 
         return te.compute(out.shape, body, name="padded")
+
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        return kept_sizes(inputs[0], [a for a, n in enumerate(self.before) if n or self.after[a]])
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         back = perm_back(perm)
@@ -160,6 +174,18 @@ class Slice(Move):
             name="sliced",
         )
 
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        """Of an axis that depends on data the elements start, start + 1, … as far as there are such."""
+        sizes = list(inputs[0].sizes)
+        for axis, count in enumerate(sizes):
+            start, length = self.starts[axis], self.shape[axis]
+            if count is None or ((start, length) == (0, inputs[0].shape[axis]) and self.steps[axis] == 1):
+                continue
+            if self.steps[axis] != 1 or start < 0:
+                return None
+            sizes[axis] = count_of(build, count, shift=-start, most=length)
+        return tuple(sizes)
+
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return Slice(*(tuple(v[b] for b in perm_back(perm)) for v in (self.starts, self.steps, self.shape)))
 
@@ -196,6 +222,12 @@ class Concat(Op):
 
         return te.compute(out.shape, body, name="concatenated")
 
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        if any(kept_sizes(v, [self.axis]) is None for v in inputs):
+            return None
+        found = [{sizes_of(v)[axis] for v in inputs} for axis in range(len(inputs[0].shape))]
+        return tuple(counts.pop() for counts in found) if all(len(counts) == 1 for counts in found) else None
+
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return Concat(perm[self.axis])
 
@@ -210,44 +242,6 @@ def rescaled(form: IntegerForm, x: QuantizedTensor, *, named: bool = True) -> Va
     from tinycast.ops.quantize import rescale_table  # a table is an operator of its own, made of these
 
     return rescale_table(form, x, form.output.name if named else "")
-
-
-def import_reshape(node: Node) -> Value:
-    x = node.input(0)
-    wanted = node.constant(1)
-    if wanted is None:
-        node.reject("the shape is missing")
-    shape = [int(v) for v in wanted.reshape(-1)]
-    if not node.int("allowzero", 0):
-        shape = [x.shape[i] if n == 0 else n for i, n in enumerate(shape)]
-    if -1 in shape:
-        known = -prod(shape)
-        shape[shape.index(-1)] = x.size // known if known else 0
-    return node.build.call(Reshape(tuple(shape)), [x])
-
-
-def import_flatten(node: Node) -> Value:
-    x = node.input(0)
-    axis = node.int("axis", 1)
-    axis = axis + len(x.shape) if axis < 0 else axis
-    return node.build.call(Reshape((prod(x.shape[:axis]), prod(x.shape[axis:]))), [x])
-
-
-def import_squeeze(node: Node) -> Value:
-    x = node.input(0)
-    ones = [i for i, n in enumerate(x.shape) if n == 1]
-    axes = node.axes(1, ones, len(x.shape))
-    return node.build.call(Reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes)), [x])
-
-
-def import_unsqueeze(node: Node) -> Value:
-    x = node.input(0)
-    data = node.constant(1)
-    axes = node.ints("axes", []) if data is None else [int(v) for v in data.reshape(-1)]
-    rank = len(x.shape) + len(axes)
-    places = {a % rank for a in axes}
-    rest = iter(x.shape)
-    return node.build.call(Reshape(tuple(1 if i in places else next(rest) for i in range(rank))), [x])
 
 
 def import_transpose(node: Node) -> Value:
@@ -266,6 +260,8 @@ def import_slice(node: Node) -> Value:
     axes = range(len(starts_in)) if axes_in is None else axes_in
     for i, axis in enumerate(int(a) % rank for a in axes):
         step = 1 if steps_in is None else int(steps_in[i])
+        if step != 1 or starts_in[i] < 0 or ends_in[i] < 0:  # counted from an end that depends on data
+            node.require_static(x, axis)
         wanted = slice(int(starts_in[i]), int(ends_in[i]), step).indices(x.shape[axis])
         starts[axis], steps[axis], shape[axis] = wanted[0], step, len(range(*wanted))
     return node.build.call(Slice(tuple(starts), tuple(steps), tuple(shape)), [x])
@@ -276,18 +272,4 @@ def import_concat(node: Node) -> Value:
     return node.build.call(Concat(node.axis(0, len(inputs[0].shape))), inputs)
 
 
-def import_identity(node: Node) -> Value:
-    return node.input(0)
-
-
-IMPORTERS = {
-    "Reshape": import_reshape,
-    "Flatten": import_flatten,
-    "Squeeze": import_squeeze,
-    "Unsqueeze": import_unsqueeze,
-    "Transpose": import_transpose,
-    "Slice": import_slice,
-    "Concat": import_concat,
-    "Identity": import_identity,
-    "Dropout": import_identity,
-}
+IMPORTERS = {"Transpose": import_transpose, "Slice": import_slice, "Concat": import_concat}

@@ -8,8 +8,9 @@ from math import ceil, log2, prod
 
 import numpy as np
 
-from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
-from tinycast.ir.types import Array, DType, Value
+from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.sizes import kept_sizes
+from tinycast.ir.types import Array, DType, Sizes, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.extrema import Extremum, ReduceExtremum
 from tinycast.ops.node import Node
@@ -80,6 +81,9 @@ class Softmax(Op):
             name="total",
         )
         return te.compute(out.shape, lambda *i: power(*i) / total(*_kept(axis, i)), name="softmax")
+
+    def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
+        return kept_sizes(inputs[0], [self.axis])
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return replace(self, axis=perm[self.axis])

@@ -10,11 +10,13 @@ import onnx_ir
 
 from tinycast.errors import InternalError, ModelError, TinycastError
 from tinycast.ir.graph import Builder, Call, Program
+from tinycast.ir.sizes import size_error
 from tinycast.ir.types import DType, Value, inside
 from tinycast.ops import IMPORTERS
 from tinycast.ops.advice import advice, rewrite
 from tinycast.ops.node import Node
 from tinycast.ops.quantize import Dequantize
+from tinycast.program.results import finish_sizes
 
 _DTYPES = {d.value for d in DType}
 
@@ -90,6 +92,7 @@ class _GraphImporter:
         if refused:
             raise _all(refused)
         self.program.outputs = [self._find(v) for v in self._graph.outputs]
+        finish_sizes(self.program, inner=self._outer is not None)
         self.program.remove_dead()
         return self.program
 
@@ -141,6 +144,8 @@ class _GraphImporter:
     def _capture(self, value: Value, outer: Program) -> Value:
         if value.is_constant:
             return value
+        if value.sizes:
+            raise size_error("A body", self.program.name, [value])
         source = outer.producers().get(value)
         if source is not None and isinstance(source.op, Dequantize):  # the quantized tensor is what comes in
             here = self._capture(source.inputs[0], outer)
@@ -179,6 +184,12 @@ def _check_shape(expected: onnx_ir.Value, result: Value, source: str) -> None:
     if expected.shape is None or not expected.shape.is_static():
         return
     shape = tuple(int(d) for d in expected.shape.numpy())
+    if result.sizes and len(shape) == len(result.shape):  # a size that depends on data may have been declared
+        bounds = zip(shape, result.shape, result.sizes, strict=True)
+        shape = tuple(most if count is not None and n <= most else n for n, most, count in bounds)
+    if result.sizes and len(shape) == len(result.shape):  # a size that depends on data may have been declared
+        bounds = zip(shape, result.shape, result.sizes, strict=True)
+        shape = tuple(most if count is not None and n <= most else n for n, most, count in bounds)
     if shape != result.shape:
         raise ModelError(f"shape inference says {shape}, the operator gives {result.shape}", where=source)
 

@@ -158,7 +158,7 @@ def store_edges(program: Program, graph: onnx_ir.Graph, *, keep_floats: bool) ->
             program.calls[:0] = build.calls
             rewrites += 1
     made = program.producers()
-    for i, (value, onnx) in enumerate(zip(program.outputs, graph.outputs, strict=True)):
+    for i, (value, onnx) in enumerate(zip(program.outputs, graph.outputs, strict=False)):
         storage = _stored_type(value, onnx, keep_floats)
         if storage is not None and i not in kept_outputs:
             rule, source = Rule(storage), made.get(value)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir
 
+from tinycast.errors import ModelError
 from tinycast.ir.graph import Builder, Program, interpret
 from tinycast.ir.kernel import Golden, Port
 from tinycast.ir.types import Array, DType, Value
@@ -34,6 +36,10 @@ def channels_last_edges(program: Program) -> None:
     for i, value in enumerate(program.outputs):
         if len(value.shape) != 4 or value.is_constant or i in outputs:
             continue
+        if i in program.sized:
+            raise ModelError(
+                "an output whose size depends on data keeps ONNX's order", where=value.name, fix="leave out --io-layout"
+            )
         build = Builder(program, value.name, "Transpose")
         name, value.name = value.name, program.unique_name(f"{value.name}.nchw")
         program.outputs[i] = build.call(Transpose(TO_NHWC), [value], name)
@@ -47,8 +53,15 @@ def input_ports(program: Program, model: onnx_ir.Model) -> tuple[Port, ...]:
 
 
 def output_ports(program: Program, model: onnx_ir.Model) -> tuple[Port, ...]:
-    """What the API gives."""
-    return _ports(program.outputs, model, model.graph.outputs)
+    """What the API gives; where the size depends on data, with the dimensions."""
+    declared = model.graph.outputs
+    found = _ports(program.outputs[: len(declared)], model, declared)
+    return tuple(
+        replace(port, dynamic_axes=sized.axes, dims=program.outputs[sized.dims])
+        if (sized := program.sized.get(i))
+        else port
+        for i, port in enumerate(found)
+    )
 
 
 def _ports(values: Sequence[Value], model: onnx_ir.Model, declared: Sequence[onnx_ir.Value]) -> tuple[Port, ...]:
@@ -66,9 +79,18 @@ def golden_run(program: Program) -> Golden:
         for state in program.states:
             inputs[state.input] = known[program.outputs[state.output]]
         known = interpret(program, inputs)
-    given, results = api_values(program)
+    given, _ = api_values(program)
+    kept = {s.output for s in program.states}
+    shown = [i for i in range(len(program.outputs) - len(program.sized)) if i not in kept]
+    places = [program.sized.get(i) for i in shown]
     exact = not any(v.dtype is DType.FLOAT32 for c in program.calls for v in (*c.inputs, c.output))
-    return Golden(tuple(known[v] for v in given), tuple(known[v] for v in results), exact, 2 if states else 1)
+    return Golden(
+        tuple(known[v] for v in given),
+        tuple(known[program.outputs[i]] for i in shown),
+        exact,
+        2 if states else 1,
+        tuple(None if place is None else known[program.outputs[place.dims]] for place in places),
+    )
 
 
 def _random(random: np.random.Generator, value: Value) -> Array:
