@@ -16,7 +16,7 @@ from tinycast.ops.linear_models import float_attribute
 from tinycast.ops.logic import Cast, Logic, Where
 from tinycast.ops.node import Node
 from tinycast.ops.reduce import ReduceSum
-from tinycast.ops.scores import Terms, as_rows
+from tinycast.ops.scores import Terms, as_rows, checked
 from tinycast.ops.shape import Concat, Reshape
 
 
@@ -169,12 +169,12 @@ def import_feature_vectorizer(node: Node) -> Value:
 
 
 IMPORTERS = {
-    "ai.onnx.ml.ArrayFeatureExtractor": import_array_feature_extractor,
-    "ai.onnx.ml.Binarizer": import_binarizer,
-    "ai.onnx.ml.FeatureVectorizer": import_feature_vectorizer,
-    "ai.onnx.ml.Imputer": import_imputer,
-    "ai.onnx.ml.LabelEncoder": import_label_encoder,
-    "ai.onnx.ml.Normalizer": import_normalizer,
-    "ai.onnx.ml.OneHotEncoder": import_one_hot_encoder,
-    "ai.onnx.ml.Scaler": import_scaler,
+    "ai.onnx.ml.ArrayFeatureExtractor": checked(import_array_feature_extractor),
+    "ai.onnx.ml.Binarizer": checked(import_binarizer),
+    "ai.onnx.ml.FeatureVectorizer": checked(import_feature_vectorizer),
+    "ai.onnx.ml.Imputer": checked(import_imputer),
+    "ai.onnx.ml.LabelEncoder": checked(import_label_encoder),
+    "ai.onnx.ml.Normalizer": checked(import_normalizer),
+    "ai.onnx.ml.OneHotEncoder": checked(import_one_hot_encoder),
+    "ai.onnx.ml.Scaler": checked(import_scaler),
 }

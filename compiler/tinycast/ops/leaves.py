@@ -12,6 +12,8 @@ from tinycast.ir.types import Array
 from tinycast.ops.forest import Forest, Targets
 from tinycast.ops.forest_tables import bits_of, unsigned
 
+_NOTHING: Targets = ((0, 0.0),)  # stands for the empty list: adds nothing
+
 
 class Aggregate(Enum):
     """How the weights that the trees give a target become one number."""
@@ -55,7 +57,8 @@ class LeafTables:
     @cached_property
     def values(self) -> Array:
         """All numbers, each once."""
-        return np.unique(np.asarray([w for leaf in self.forest.leaves for _, w in leaf] or [0.0], np.float32))
+        weights = [w for leaf in self.forest.leaves for _, w in leaf or _NOTHING]
+        return np.unique(np.asarray(weights, np.float32))
 
     @cached_property
     def lists(self) -> dict[Targets, int]:
@@ -63,7 +66,7 @@ class LeafTables:
         lists: dict[Targets, int] = {}
         place = 0
         for leaf in self.forest.leaves:
-            entries = leaf or ((0, 0.0),)
+            entries = leaf or _NOTHING
             if entries not in lists:
                 lists[entries] = place
                 place += len(entries)
@@ -108,7 +111,7 @@ class LeafTables:
             for listed in self.lists
             for i, (target, weight) in enumerate(listed)
         ]
-        starts = [self.lists[leaf or ((0, 0.0),)] for leaf in leaves]
+        starts = [self.lists[leaf or _NOTHING] for leaf in leaves]
         return [("leaves", unsigned(starts)), ("entries", unsigned(entries)), ("values", self.values)]
 
     def use_code(self, aggregate: Aggregate) -> str:

@@ -12,6 +12,7 @@ from tinycast.ops.scores import (
     as_rows,
     best_label,
     both_classes,
+    checked,
     label_above,
     read_labels,
     read_transform,
@@ -64,6 +65,6 @@ def import_linear_classifier(node: Node) -> tuple[Value, ...]:
 
 
 IMPORTERS = {
-    "ai.onnx.ml.LinearClassifier": import_linear_classifier,
-    "ai.onnx.ml.LinearRegressor": import_linear_regressor,
+    "ai.onnx.ml.LinearClassifier": checked(import_linear_classifier),
+    "ai.onnx.ml.LinearRegressor": checked(import_linear_regressor),
 }

@@ -16,7 +16,7 @@ from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.extrema import ArgExtremum, Extremum, ReduceExtremum
 from tinycast.ops.gather import Gather
 from tinycast.ops.logic import Cast, Logic, Where
-from tinycast.ops.node import Node
+from tinycast.ops.node import Imported, Importer, Node
 from tinycast.ops.reduce import ReduceSum
 from tinycast.ops.shape import Concat, Reshape
 from tinycast.ops.softmax import Softmax
@@ -70,6 +70,18 @@ class Terms:
     def where(self, condition: Value, a: Value | float, b: Value | float) -> Value:
         operands = [v if isinstance(v, Value) else self.constant(v) for v in (a, b)]
         return self.build.call(Where(), [condition, *operands])
+
+
+def checked(importer: Importer) -> Importer:
+    """The importer, which refuses a node whose attributes have lengths or numbers that do not fit together."""
+
+    def refuse(node: Node) -> Imported:
+        try:
+            return importer(node)
+        except (IndexError, ValueError) as error:
+            node.reject(f"its attributes do not fit together ({error})", fix="export the model again")
+
+    return refuse
 
 
 def as_rows(node: Node, x: Value) -> Value:

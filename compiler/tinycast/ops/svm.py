@@ -19,6 +19,7 @@ from tinycast.ops.scores import (
     as_rows,
     best_label,
     both_classes,
+    checked,
     read_labels,
     read_transform,
     transformed,
@@ -140,7 +141,7 @@ def import_svm_classifier(node: Node) -> tuple[Value, ...]:
 
 
 IMPORTERS = {
-    "ai.onnx.ml.SVMClassifier": import_svm_classifier,
-    "ai.onnx.ml.SVMRegressor": import_svm_regressor,
-    "com.microsoft.CDist": import_distances,
+    "ai.onnx.ml.SVMClassifier": checked(import_svm_classifier),
+    "ai.onnx.ml.SVMRegressor": checked(import_svm_regressor),
+    "com.microsoft.CDist": checked(import_distances),
 }

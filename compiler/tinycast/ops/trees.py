@@ -21,6 +21,7 @@ from tinycast.ops.scores import (
     Transform,
     as_rows,
     best_label,
+    checked,
     label_above,
     read_labels,
     read_transform,
@@ -113,6 +114,10 @@ def tree_sums(build: Builder, x: Value, forest: Forest, aggregate: Aggregate, ta
     if targets > 1 and aggregate in (Aggregate.SUM, Aggregate.AVERAGE):
         leaves = tuple(tuple(entry for entry in leaf if entry[1]) for leaf in forest.leaves)
         forest = replace(forest, leaves=leaves)
+    if not all(0 <= key.feature < x.shape[1] for key in forest.keys):
+        raise ValueError(f"there are {x.shape[1]} features, and trees that read others")
+    if not all(0 <= target < targets for leaf in forest.leaves for target, _ in leaf):
+        raise ValueError(f"there are {targets} targets, and leaves with others")
     op = TreeSums(forest, aggregate, targets)
     tables = [build.constant(array, name) for name, array in op.tables()]
     return build.call_all(op, [x, *tables])[0]
@@ -176,11 +181,7 @@ def _binary(
 
 
 def _forest(node: Node) -> Forest:
-    nodes, roots = read_nodes(node)
-    try:
-        return read_forest(nodes, roots)
-    except (IndexError, ValueError):
-        node.reject("its nodes do not form trees", fix="export the model again")
+    return read_forest(*read_nodes(node))
 
 
 def _base_values(node: Node) -> Array:
@@ -191,7 +192,7 @@ def _base_values(node: Node) -> Array:
 
 
 IMPORTERS = {
-    "ai.onnx.ml.TreeEnsemble": import_regressor,
-    "ai.onnx.ml.TreeEnsembleClassifier": import_classifier,
-    "ai.onnx.ml.TreeEnsembleRegressor": import_regressor,
+    "ai.onnx.ml.TreeEnsemble": checked(import_regressor),
+    "ai.onnx.ml.TreeEnsembleClassifier": checked(import_classifier),
+    "ai.onnx.ml.TreeEnsembleRegressor": checked(import_regressor),
 }
