@@ -189,3 +189,17 @@ def test_quantized_bodies_compute_on_integers(dtype: type[np.integer[Array]]) ->
     wanted = reference(proto, samples)["y"]
     assert np.abs(outputs["y"].reshape(-1) - wanted.reshape(-1)).max() <= 0.05 * 1.01
     assert np.mean(outputs["y"].reshape(-1) == wanted.reshape(-1)) > 0.9
+
+
+def test_a_loop_that_may_not_end_has_no_self_test() -> None:
+    """It ends for zeros alone, which the example input is not."""
+    nodes = (
+        "y = Loop<body=g (int64 n, bool c, float[2] h) => (bool d, float[2] m) "
+        "{ m = Abs(h) s = ReduceSum<keepdims=0>(m) d = Greater(s, zero) }>(, , x)"
+    )
+    model = loaded(Row("endless", "float[2] x", nodes, {"zero": np.float32(0)}).proto())
+    compiled = compile_model(model, HOST, "m", "0" * 64)
+    assert "test/m_selftest.c" not in emit_c(compiled).files
+    assert any("no self-test" in note for note in compiled.notes)
+    zeros = np.zeros((1, 2), np.float32)
+    np.testing.assert_array_equal(run_on_host({"m": model}, {"m": {"x": zeros}})["m"]["y"].reshape(1, 2), zeros)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tinycast.errors import ModelError
-from tinycast.ir.graph import Program, Routine, TensorType, interpret
+from tinycast.ir.graph import Call, Program, Routine, TensorType, interpret
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Imported, Node
 from tinycast.ops.shape import Transpose, perm_back
@@ -124,6 +124,12 @@ def _run(program: Program, arrays: Sequence[Array]) -> tuple[Array, ...]:
 def inner_programs(program: Program) -> list[Program]:
     """The programs that the calls of this one run."""
     return [body for call in program.calls if isinstance(call.op, Control) for body in call.op.bodies]
+
+
+def all_calls(program: Program) -> Iterator[Call]:
+    """The program's calls, and those of the programs inside."""
+    for each in (program, *inner_programs(program)):
+        yield from each.calls if each is program else all_calls(each)
 
 
 def import_if(node: Node) -> Imported:
