@@ -24,7 +24,7 @@ static inline void tc_copy(void *to, const void *from, int32_t bytes)
                          "str %[d], [%[target]], #4\n\t"
                          "cmp %[target], %[end]\n\t"
                          "bne 1b"
-                         : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c),
+                         : [target] "+&r"(target), [source] "+&r"(source), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c),
                            [d] "=&r"(d)
                          : [end] "r"(end)
                          : "cc", "memory");
@@ -32,7 +32,7 @@ static inline void tc_copy(void *to, const void *from, int32_t bytes)
     while (rest >= 4) {
         __asm__ volatile("ldr %[a], [%[source]], #4\n\t"
                          "str %[a], [%[target]], #4"
-                         : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a)
+                         : [target] "+&r"(target), [source] "+&r"(source), [a] "=&r"(a)
                          :
                          : "memory");
         rest -= 4;
@@ -40,7 +40,7 @@ static inline void tc_copy(void *to, const void *from, int32_t bytes)
     while (rest > 0) {
         __asm__ volatile("ldrb %[a], [%[source]], #1\n\t"
                          "strb %[a], [%[target]], #1"
-                         : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a)
+                         : [target] "+&r"(target), [source] "+&r"(source), [a] "=&r"(a)
                          :
                          : "memory");
         --rest;

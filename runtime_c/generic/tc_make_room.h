@@ -15,18 +15,20 @@ static inline int32_t tc_lesser(int32_t a, int32_t b)
 static inline int32_t tc_make_room(int8_t *buffer, int32_t row_bytes, int32_t capacity, int32_t next, int32_t first,
                                    int32_t oldest)
 {
-    int8_t *end;
-    int32_t dropped_bytes;
+    int32_t dropped_bytes, kept_bytes;
     if (next - first < capacity) {
         return first;
     }
     oldest = tc_lesser(oldest, next);
     dropped_bytes = (oldest - first) * row_bytes;
-    end = buffer + (next - oldest) * row_bytes;
-    while (buffer != end) {
-        tc_copy(buffer, buffer + dropped_bytes, row_bytes);
-        buffer += row_bytes;
+    kept_bytes = (next - oldest) * row_bytes;
+    /* In pieces that do not overlap where they go. */
+    while (kept_bytes > dropped_bytes) {
+        tc_copy(buffer, buffer + dropped_bytes, dropped_bytes);
+        buffer += dropped_bytes;
+        kept_bytes -= dropped_bytes;
     }
+    tc_copy(buffer, buffer + dropped_bytes, kept_bytes);
     return oldest;
 }
 

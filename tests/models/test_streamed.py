@@ -85,6 +85,16 @@ def test_little_ram_costs_little_time(name: str, most_arena: int, most_time: flo
     assert instructions <= most_time * usual
 
 
+@pytest.mark.parametrize(("name", "most_arena"), [("kws_int8_qdq", 6_500), ("ic_int8_qdq", 21_000)])
+def test_least_ram(name: str, most_arena: int, folder: Path) -> None:
+    path = net(name, folder).path
+    _, _, usual = figures(path, Optimize.TIME, None)
+    arena, stack, instructions = figures(path, Optimize.TIME, LEAST)
+    assert arena <= most_arena
+    assert stack < 600
+    assert instructions <= 1.25 * usual
+
+
 def test_no_streaming_where_nobody_asks(folder: Path) -> None:
     path = net("digits_int8", folder).path
     usual = streamed(path, "cortex-m4", Optimize.TIME, None).manifest
@@ -94,7 +104,7 @@ def test_no_streaming_where_nobody_asks(folder: Path) -> None:
 
 
 def test_report_of_a_segment(folder: Path) -> None:
-    manifest = streamed(net("kws_int8_qdq", folder).path, "cortex-m4", Optimize.RAM, None).manifest
+    manifest = streamed(net("kws_int8_qdq", folder).path, "cortex-m4", Optimize.TIME, LEAST).manifest
     (segment,) = manifest["memory"]["segments"]
     assert manifest["layers"][segment["step"]]["op"] == f"Rows of {len(segment['layers'])} layers"
     assert segment["recompute_factor"] == 1.0

@@ -17,10 +17,10 @@ from tinycast.target.types import Target
 
 _CALL = 120  # instructions to start a kernel, and to find out that it can run
 _A_BYTE_COPIED = 0.65  # tc_copy with words
-_A_ROW_COPIED = 40  # the calls for a row and its border
+_A_ROW_COPIED = 20  # the calls for a row and its border
 _AN_ELEMENT_MOVED = 6  # from planes
 _AN_ELEMENT = 9  # requantizing and storing a result
-_AN_ADDEND = 4  # of a pool
+_AN_ADDEND = 2.5  # of a pool
 
 
 def layer_work(layer: Layer, target: Target) -> float:
@@ -87,6 +87,8 @@ def added_work(segment: Segment, target: Target) -> float:
 
 def _strip_work(strip: Strip, target: Target) -> float:
     anchor = strip.layer.anchor
+    if strip.sums:
+        return strip.sums * prod(strip.image[1:]) * _AN_ELEMENT
     if anchor is None or not isinstance(anchor.op, Conv2D):
         return 0.0
     tile = choose_tile(anchor, target)
