@@ -21,7 +21,12 @@ from tinycast.target.types import Target
 
 Array = npt.NDArray[Any]
 WASM = load_target("wasm32")
-PLAIN = replace(load_target("host"), micro_kernels=WASM.micro_kernels)
+PLAIN = replace(
+    load_target("host"),
+    micro_kernels=WASM.micro_kernels,
+    row_positions=WASM.row_positions,
+    instructions=WASM.instructions,
+)
 SAMPLES = 3
 
 
