@@ -15,7 +15,6 @@ from emit.compilers import STRICT, compiler_command, lay_out, run
 from emit.small_model import compute, small_model
 from tinycast.artifact import Artifact
 from tinycast.emit import emit_wasm, finish_wasm, read_manifest, wasm_package
-from tinycast.emit.wasm_loader import Build
 from tinycast.errors import InternalError, ToolMissingError, UsageError
 from tinycast.ir.kernel import Compiled, MemoryPlan, Placement, Port
 from tinycast.ir.types import DType, Value
@@ -367,30 +366,3 @@ def test_single_build_package_loads_without_simd_choice(builds: dict[str, Artifa
     lay_out(artifact.files, tmp_path)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     assert node(tmp_path, "show([chooseBuild(), (await load()).manifest.target]);") == ["wasm32-scalar"] * 2
-
-
-@pytest.mark.parametrize("simd", [False, True])
-@pytest.mark.parametrize("relaxed", [False, True])
-def test_probes_are_valid_where_the_instructions_are(simd: bool, relaxed: bool) -> None:
-    config = wasmtime.Config()
-    config.wasm_relaxed_simd = simd and relaxed
-    config.wasm_simd = simd
-    engine = wasmtime.Engine(config)
-    runs = {"wasm32-scalar": True, "wasm32": simd, "wasm32-relaxed": simd and relaxed}
-    for target, expected in runs.items():
-        probe = Build(target, "").probe
-        if expected:
-            wasmtime.Module.validate(engine, probe)
-        else:
-            with pytest.raises(wasmtime.WasmtimeError):
-                wasmtime.Module.validate(engine, probe)
-
-
-def test_a_faster_build_is_tried_first_and_lies_beside_the_usual_one(builds: dict[str, Artifact]) -> None:
-    faster = build("wasm32-relaxed")
-    files = wasm_package(builds["wasm32"], builds["wasm32-scalar"], faster=faster).files
-    assert files["tiny.wasm"] == builds["wasm32"].files["tiny.wasm"]
-    assert files["tiny.relaxed.wasm"] == faster.files["tiny.wasm"]
-    script = files["tiny.js"].decode()
-    assert script.index('"wasm32-relaxed": {') < script.index('"wasm32": {') < script.index('"wasm32-scalar": {')
-    assert json.loads(files["tiny_report.json"])["target"] == "wasm32"
