@@ -79,7 +79,7 @@ def compile_file(
         digest = hashlib.sha256(to_bytes(model)).hexdigest()
         simplify(model)
     name = c_identifier(options.name or path.stem)
-    cores = [core, load_target(core.fallback)] if core.fallback else [core]
+    cores = [core, *(load_target(other) for other in (core.fallback, core.faster) if other)]
     choice: dict[str, Any] = {
         "float_io": options.float_io,
         "channels_last_io": options.channels_last_io,
@@ -174,12 +174,18 @@ def compile_model(
     )
 
 
-def build(compiled: Compiled, package_format: str | None = None, fallback: Compiled | None = None) -> Artifact:
-    """The compiled model as files. `fallback` is the same for an engine that lacks the target's instructions."""
+def build(compiled: Compiled, package_format: str | None = None, *others: Compiled) -> Artifact:
+    """The compiled model as files; `others` are for engines that lack the target's instructions, or have more."""
     if compiled.target.platform is not Platform.WASM:
         return package(emit_c(compiled), package_format, compiled.target)
-    modules = [link(c) for c in (compiled, fallback) if c is not None]
-    return package(wasm_package(*modules), package_format, compiled.target)
+    faster = [c for c in others if c.target.name == compiled.target.faster and runtime(c) != runtime(compiled)]
+    modules = [link(c) for c in (compiled, *others) if c.target.name != compiled.target.faster]
+    return package(wasm_package(*modules, faster=link(faster[0]) if faster else None), package_format, compiled.target)
+
+
+def runtime(compiled: Compiled) -> dict[str, bytes]:
+    """The files of runtime_c that a build takes: the same for targets whose other instructions it does not use."""
+    return {path: text for path, text in emit_wasm(compiled).files.items() if path.startswith("src/tc_")}
 
 
 def link(compiled: Compiled) -> Artifact:

@@ -4,14 +4,10 @@
 #include <stdint.h>
 #include <wasm_simd128.h>
 
-/* The generic file says what these compute. Here a vector holds four int32 or float sums of a position, so that no
- * sums run across a vector. They are always inlined, because `positions` has to be a constant: only then do
- * the sums stay in registers. Engines have 16 of them, which is what six positions need. */
+#include "tc_tile.h"
 
-#define TC_MOST_POSITIONS 6
-#define TC_INLINE static inline __attribute__((always_inline))
-#define TC_BY_TWO _Pragma("clang loop unroll_count(2)")
-#define TC_EACH_POSITION _Pragma("clang loop unroll(full)") for (int32_t p = 0; p < positions; ++p)
+/* The generic file says what these compute. Here a vector holds four sums of a position, so that no sums run across a
+ * vector. */
 
 TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weight, int32_t positions, int32_t step,
                             int32_t rows, int32_t row_stride, int32_t pairs)
@@ -32,45 +28,11 @@ TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weigh
             TC_EACH_POSITION
             {
                 v128_t element = wasm_v128_load32_splat(pair + p * step);
-                low[p] = wasm_i32x4_add(low[p], wasm_i32x4_dot_i16x8(element, weight_low));
-                high[p] = wasm_i32x4_add(high[p], wasm_i32x4_dot_i16x8(element, weight_high));
+                low[p] = wasm_i32x4_add(low[p], wasm_i32x4_dot_i16x8(weight_low, element));
+                high[p] = wasm_i32x4_add(high[p], wasm_i32x4_dot_i16x8(weight_high, element));
             }
             pair += 2;
             weight += 16;
-        }
-        x += row_stride;
-    }
-    TC_EACH_POSITION
-    {
-        wasm_v128_store(sums + p * 8, low[p]);
-        wasm_v128_store(sums + p * 8 + 4, high[p]);
-    }
-}
-
-TC_INLINE void tc_dot_floats(float *sums, const float *x, const float *weight, int32_t positions, int32_t step,
-                             int32_t rows, int32_t row_stride, int32_t length)
-{
-    v128_t low[TC_MOST_POSITIONS];
-    v128_t high[TC_MOST_POSITIONS];
-    TC_EACH_POSITION
-    {
-        low[p] = wasm_v128_load(sums + p * 8);
-        high[p] = wasm_v128_load(sums + p * 8 + 4);
-    }
-    for (int32_t row = 0; row < rows; ++row) {
-        const float *element = x;
-        TC_BY_TWO for (int32_t i = 0; i < length; ++i)
-        {
-            v128_t weight_low = wasm_v128_load(weight);
-            v128_t weight_high = wasm_v128_load(weight + 4);
-            TC_EACH_POSITION
-            {
-                v128_t factor = wasm_v128_load32_splat(element + p * step);
-                low[p] = wasm_f32x4_add(low[p], wasm_f32x4_mul(factor, weight_low));
-                high[p] = wasm_f32x4_add(high[p], wasm_f32x4_mul(factor, weight_high));
-            }
-            ++element;
-            weight += 8;
         }
         x += row_stride;
     }

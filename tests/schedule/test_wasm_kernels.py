@@ -21,7 +21,12 @@ from tinycast.target.types import Target
 
 Array = npt.NDArray[Any]
 WASM = load_target("wasm32")
-PLAIN = replace(load_target("host"), micro_kernels=WASM.micro_kernels)
+PLAIN = replace(
+    load_target("host"),
+    micro_kernels=WASM.micro_kernels,
+    row_positions=WASM.row_positions,
+    instructions=WASM.instructions,
+)
 SAMPLES = 3
 
 
@@ -124,7 +129,7 @@ def test_int8_layers_give_the_references_bytes(kind: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "int8"), [("conv", True), ("depthwise", True), ("gemm", True), ("conv", False), ("gemm", False)]
+    ("kind", "int8"), [(kind, int8) for kind in ("conv", "depthwise", "gemm") for int8 in (True, False)]
 )
 def test_the_plain_c_means_the_same(kind: str, int8: bool) -> None:
     rng = np.random.default_rng(7)
@@ -151,9 +156,10 @@ def test_layers_with_a_residual_sum(seed: int, int8: bool) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("kind", ["conv", "pointwise", "gemm"])
-def test_float_layers_are_close_to_the_reference(kind: str, seed: int) -> None:
+@pytest.mark.parametrize("kind", ["conv", "pointwise", "depthwise", "gemm"])
+@pytest.mark.parametrize("target", ["wasm32", "wasm32-relaxed"])
+def test_float_layers_are_close_to_the_reference(target: str, kind: str, seed: int) -> None:
     rng = np.random.default_rng([seed, *kind.encode()])
-    bodies, outputs, expected = run(model(rng, kind, int8=False), rng)
-    assert "tc_dot_floats(" in bodies
+    bodies, outputs, expected = run(model(rng, kind, int8=False), rng, load_target(target))
+    assert ("tc_depthwise_floats(" if kind == "depthwise" else "tc_dot_floats(") in bodies
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * np.abs(expected).max())

@@ -87,6 +87,25 @@ def test_fetches_one_module_once_for_all_models(page: Page, serve: Serve, digits
     assert isolated is False
 
 
+def test_floats_take_the_relaxed_build_which_agrees(
+    page: Page, serve: Serve, float_digits: Artifact, images: np.ndarray
+) -> None:
+    url = serve(float_digits.files)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url.removeprefix(url)))
+    page.goto(url)
+    relaxed, usual = page.evaluate(
+        """async (real) => {
+          const { load } = await import("/digits_float.js");
+          const models = [await load(), await load({ build: "wasm32" })];
+          return models.map((model) => real.map((row) => Array.from(model.run(Float32Array.from(row)))));
+        }""",
+        images[:SAMPLES].reshape(SAMPLES, -1).tolist(),
+    )
+    assert requests == ["", "digits_float.js", "digits_float.relaxed.wasm", "digits_float.wasm"]
+    np.testing.assert_allclose(relaxed, usual, rtol=0, atol=1e-5 * np.abs(usual).max())
+
+
 def test_two_models_in_a_page_do_not_disturb_each_other(
     page: Page,
     serve: Serve,

@@ -28,8 +28,11 @@ _TYPED_ARRAYS = {
     DType.BOOL: "Uint8Array",
     DType.FLOAT64: "Float64Array",
 }
-# A module that only engines with these instructions take for valid. Its function is `i8x16.popcnt(i8x16.splat(0))`.
+# Modules that only engines with these instructions take for valid. Their functions are `f32x4.relaxed_madd` of zeros
+# and `i8x16.popcnt(i8x16.splat(0))`.
 _PROBES = {
+    ("simd128", "relaxed-simd"): MAGIC
+    + bytes.fromhex("0105016000017b 03020100 0a1301110041 00fd0f4100fd0f4100fd0f fd85020b"),
     ("simd128",): MAGIC + bytes.fromhex("0105016000017b 03020100 0a0a0108004100fd0ffd620b"),
     (): MAGIC,
 }
@@ -47,23 +50,24 @@ class Build:
         return _PROBES[load_target(self.target).instructions]
 
 
-def wasm_package(*modules: Artifact) -> Artifact:
+def wasm_package(*modules: Artifact, faster: Artifact | None = None) -> Artifact:
     """Return `modules` (from `finish_wasm`) with their ES module loader, its types, and a report.
 
-    They are builds of one model, the best first; an engine gets the first that it runs. Raises InternalError if they
-    are not the same model, or have other inputs or outputs.
+    They are builds of one model, the best first; an engine gets the first that it runs, and before all of them
+    `faster`. The report is that of the first of `modules`. Raises InternalError if they are not the same model, or have
+    other inputs or outputs.
     """
     first = modules[0].manifest
     name = first["name"]
     builds: list[Build] = []
     files: dict[str, bytes] = {}
-    for module in modules:
+    for module in (*modules, *([] if faster is None else [faster])):
         if _interface(module.manifest) != _interface(first):
             raise InternalError("the builds are not the same model", where=name)
         target = module.manifest["target"]
-        # The best build's file is the one that other hosts, which choose nothing, look for.
+        # The first build's file is the one that other hosts, which choose nothing, look for.
         file = f"{name}.wasm" if not builds else f"{name}.{target.partition('-')[2]}.wasm"
-        builds.append(Build(target, file))
+        builds.insert(0 if module is faster else len(builds), Build(target, file))
         files[file] = module.files[f"{name}.wasm"]
     files[f"{name}.js"] = render_script("js/load.js.j2", first, builds=builds) + render("js/model.js")
     files[f"{name}.d.ts"] = render_script("js/load.d.ts.j2", first, builds=builds)
@@ -71,7 +75,7 @@ def wasm_package(*modules: Artifact) -> Artifact:
 
 
 def inline_loader(package: Artifact) -> bytes:
-    """The loader of a `wasm_package` with the best build's .wasm inside, as base64."""
+    """The loader of a `wasm_package` with the .wasm inside that hosts look for, as base64."""
     manifest = package.manifest
     build = Build(manifest["target"], f"{manifest['name']}.wasm")
     base64 = b64encode(package.files[build.file]).decode("ascii")

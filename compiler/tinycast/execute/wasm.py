@@ -49,7 +49,7 @@ class WasmtimeDriver:
         samples = split_samples(manifest, inputs)
         has_simd = "simd128" in self.target.instructions
         config = wasmtime.Config()
-        config.wasm_relaxed_simd = has_simd
+        config.wasm_relaxed_simd = "relaxed-simd" in self.target.instructions
         config.wasm_simd = has_simd
         config.epoch_interruption = True
         engine = wasmtime.Engine(config)

@@ -32,14 +32,14 @@ def schedule_rows(
     copied = [schedule.cache_write(output, 0, "local")] if in_place and not lanes and not scalar else []
     for block in (output, *copied):
         schedule.reverse_compute_at(block, channels)
-    _in_registers(schedule, output, lanes=lanes, scalar=scalar)
+    _in_registers(schedule, output, 3, lanes=lanes, scalar=scalar)
     sums = total
     if chunked:
         sums = schedule.get_sblock("partial")
         position, channel, *chunks = list(schedule.get_loops(total))[3:]
         schedule.reorder(*chunks, position, channel)
         schedule.compute_at(sums, chunks[-1], preserve_unit_loops=True)
-        _in_registers(schedule, total, lanes=lanes, scalar=scalar)
+        _in_registers(schedule, total, 3 + len(chunks), lanes=lanes, scalar=scalar)
         *tile_loops, lane = list(schedule.get_loops(schedule.decompose_reduction(total, chunks[0])))[3:]
         unroll(schedule, tile_loops)
         if lanes:
@@ -64,17 +64,17 @@ def schedule_rows(
     intrinsic = _intrinsic(extents[2], extents[3], anchor, tile)
     # The start values are set inside of the position's loop, where that is a single one.
     start = schedule.decompose_reduction(sums, [*single, *several][1 if extents[0] == 1 else 0])
-    _in_registers(schedule, start, lanes=lanes, scalar=scalar)
+    _in_registers(schedule, start, len(loops) - 5, lanes=lanes, scalar=scalar)
     schedule.tensorize(several[0], intrinsic)
     if "rows" not in names or (not overlap and not one_row):
         return Reads.AS_NEEDED
     return Reads.ROW_FIRST if overlap else Reads.TILE_FIRST
 
 
-def _in_registers(schedule: Schedule, block: Block, *, lanes: bool, scalar: bool) -> None:
-    """Write out the loop over a tile's positions, so that its sums need no memory."""
-    *_, positions, channels = schedule.get_loops(block)
-    unroll(schedule, [positions, channels] if scalar else [positions])
+def _in_registers(schedule: Schedule, block: Block, depth: int, *, lanes: bool, scalar: bool) -> None:
+    """Write out the loop over a tile's positions, `depth` loops inside of the kernel: its sums need no memory then."""
+    loops = list(schedule.get_loops(block))[depth:]
+    unroll(schedule, loops if scalar else loops[:-1])
     if lanes:
         vectorize(schedule, block)
 

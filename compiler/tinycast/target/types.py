@@ -33,6 +33,7 @@ class Target:
     local_bytes: int = 64  # the largest array that a kernel may keep for itself, on the stack or in registers
     micro_kernels: tuple[str, ...] = ()  # those of runtime_c that are worth it here (tc_dot*.h, tc_rows.h)
     row_positions: int = 0  # of a tile of tc_rows.h: as many as registers hold eight sums of
+    faster: str = ""  # target whose build is packaged too if it differs, for engines that have its instructions
     fallback: str = ""  # target whose build is packaged beside this one, for engines that lack its instructions
     gcc: str = ""  # cross gcc's command, "" where there is none
     gcc_flags: tuple[str, ...] = ()

@@ -1,5 +1,5 @@
-#ifndef TC_ROWS_H
-#define TC_ROWS_H
+#ifndef TC_FLOAT_ROWS_H
+#define TC_FLOAT_ROWS_H
 
 #include <stdint.h>
 
