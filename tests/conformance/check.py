@@ -1,10 +1,12 @@
-"""One case through the compiler: compiled to C for the host, built, run, compared."""
+"""One case through the compiler: compiled to C for the host, or to WebAssembly, built, run, compared."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,9 +16,12 @@ from tinycast.execute.bare import STACK_FIELD_BYTES
 from tinycast.execute.build import build_harness
 from tinycast.execute.host import run_program
 from tinycast.execute.samples import inputs_file, is_dynamic, join_samples, split_samples
+from tinycast.execute.wasm import WasmtimeDriver
+from tinycast.ir.kernel import Compiled
 from tinycast.model import load, simplify
-from tinycast.pipeline import build, compile_model
+from tinycast.pipeline import build, compile_model, link
 from tinycast.target.load import load_target
+from tinycast.target.types import Platform
 from tinycast.toolchain.find import compiler_for
 
 _TIMEOUT_SECONDS = 60
@@ -32,11 +37,11 @@ class Outcome:
     bound: tuple[str, ...] = ()
 
 
-def check(case: Case) -> Outcome:
+def check(case: Case, target: str = "host") -> Outcome:
     """Compile, build, run and compare one case; its failure is a result, not an exception."""
     try:
         bound = tuple(case.bound)
-        outputs = run(case)
+        outputs = run(case, target)
         reason = difference(case, outputs)
     except TinycastError as error:
         return Outcome(False, _first_line(error), tuple(case.bound))
@@ -51,31 +56,49 @@ def _first_line(error: TinycastError) -> str:
     return " | ".join([*lines[:3], *where[:1]])[:300]
 
 
-def run(case: Case) -> dict[str, Array]:
-    """The outputs that the generated C computes from the case's free inputs."""
+def run(case: Case, target: str = "host") -> dict[str, Array]:
+    """The outputs that the generated code computes from the case's free inputs."""
     free = case.free_inputs()
-    host = load_target("host")
+    core = load_target(target)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         path = folder / "model.onnx"
         path.write_bytes(case.bound_model().SerializeToString())
         model = load(path, _open_shapes(case.bound_model(), free))
         simplify(model)
-        artifact = build(compile_model(model, host, "conformance", "0" * 64), "c")
-        manifest = artifact.manifest
-        given = {port["name"]: free[port["name"]][np.newaxis] for port in manifest["inputs"]}
-        samples = split_samples(manifest, given)
-        program = build_harness(
-            artifact.files, manifest, compiler_for(host, None), folder, io=["io_stdio.c"], flags=_FLAGS
-        )
-        (folder / "inputs.bin").write_bytes(inputs_file(samples))
-        run_program([str(program)], folder, _TIMEOUT_SECONDS)
-        raw = (folder / "outputs.bin").read_bytes()
-    outputs = join_samples(manifest, raw[:-STACK_FIELD_BYTES], 1)
+        compiled = compile_model(model, core, "conformance", "0" * 64)
+        run_it = _in_wasmtime if core.platform is Platform.WASM else _on_host
+        manifest, outputs = run_it(compiled, free, folder)
     return {
         port["name"]: outputs[port["name"]][0] if is_dynamic(port) else outputs[port["name"]].reshape(port["shape"])
         for port in manifest["outputs"]
     }
+
+
+def _on_host(compiled: Compiled, free: Mapping[str, Array], folder: Path) -> tuple[Mapping[str, Any], dict[str, Array]]:
+    artifact = build(compiled, "c")
+    manifest = artifact.manifest
+    samples = split_samples(manifest, _samples(manifest, free))
+    compiler = compiler_for(compiled.target, None)
+    program = build_harness(artifact.files, manifest, compiler, folder, io=["io_stdio.c"], flags=_FLAGS)
+    (folder / "inputs.bin").write_bytes(inputs_file(samples))
+    run_program([str(program)], folder, _TIMEOUT_SECONDS)
+    raw = (folder / "outputs.bin").read_bytes()
+    return manifest, join_samples(manifest, raw[:-STACK_FIELD_BYTES], 1)
+
+
+def _in_wasmtime(
+    compiled: Compiled, free: Mapping[str, Array], folder: Path
+) -> tuple[Mapping[str, Any], dict[str, Array]]:
+    del folder
+    artifact = link(compiled)
+    manifest = artifact.manifest
+    driver = WasmtimeDriver(compiled.target, _TIMEOUT_SECONDS)
+    return manifest, dict(driver.run(artifact.files, manifest, _samples(manifest, free)).outputs)
+
+
+def _samples(manifest: Mapping[str, Any], free: Mapping[str, Array]) -> dict[str, Array]:
+    return {port["name"]: free[port["name"]][np.newaxis] for port in manifest["inputs"]}
 
 
 def _open_shapes(model: onnx.ModelProto, arrays: dict[str, Array]) -> dict[str, tuple[int, ...]]:

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnx.defs
@@ -14,29 +15,39 @@ from cases import Case, Class
 from check import Outcome
 from tinycast.ops import IMPORTERS
 
+# By target: the key of docs/operators.json that lists the cases that pass there.
+RECORDS = {"host": "passing", "wasm32": "passing_wasm32"}
 
-def write_tables(cases: Sequence[Case], outcomes: Mapping[str, Outcome], folder: Path) -> None:
+Outcomes = Mapping[str, Mapping[str, Outcome]]  # by target, then by the case's name
+
+
+def write_tables(cases: Sequence[Case], outcomes: Outcomes, folder: Path) -> None:
     """Write both files; their content depends on the cases and outcomes only."""
     rows: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         rows[case.operator].append(case)
     names = [*sorted({*rows, *IMPORTERS} - {"(models)"}), "(models)"]
-    record = {
-        "passing": sorted(c.name for c in cases if outcomes[c.name].passed),
-        "operators": {
-            name: {
-                "opsets": _opsets(name),
-                "compiled": name in IMPORTERS,
-                "passed": sum(outcomes[c.name].passed for c in rows[name]),
-                "cases": len(rows[name]),
-                "bound": sorted({b for c in rows[name] for b in outcomes[c.name].bound}),
-            }
-            for name in names
-        },
+    record: dict[str, Any] = {
+        key: sorted(c.name for c in cases if outcomes[target][c.name].passed) for target, key in RECORDS.items()
+    }
+    record["operators"] = {
+        name: {
+            "opsets": _opsets(name),
+            "compiled": name in IMPORTERS,
+            "passed": _passed(outcomes["host"], rows[name]),
+            "passed_wasm32": _passed(outcomes["wasm32"], rows[name]),
+            "cases": len(rows[name]),
+            "bound": sorted({b for c in rows[name] for b in outcomes["host"][c.name].bound}),
+        }
+        for name in names
     }
     folder.mkdir(exist_ok=True)
     (folder / "operators.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     (folder / "operators.md").write_text(_markdown(cases, outcomes, rows, names), encoding="utf-8")
+
+
+def _passed(outcomes: Mapping[str, Outcome], cases: Sequence[Case]) -> int:
+    return sum(outcomes[c.name].passed for c in cases)
 
 
 def _opsets(name: str) -> str:
@@ -48,38 +59,43 @@ def _opsets(name: str) -> str:
     return f"{min(since)}-{latest if domain else onnx.defs.onnx_opset_version()}" if since else ""
 
 
-def _markdown(
-    cases: Sequence[Case], outcomes: Mapping[str, Outcome], rows: Mapping[str, list[Case]], names: Sequence[str]
-) -> str:
+def _markdown(cases: Sequence[Case], outcomes: Outcomes, rows: Mapping[str, list[Case]], names: Sequence[str]) -> str:
+    host, wasm = outcomes["host"], outcomes["wasm32"]
     lines = [
         "# Operators",
         "",
         f"Written by `make conformance` from the test cases of onnx {onnx.__version__}: each is compiled to C, built",
-        "and run on the host (on no other target), and compared with the case's outputs by the case's tolerance.",
-        "Inputs that settle a shape or an axis are constants of the compiled model (column *bound*); all others are",
-        "read at run time. Operators without *own kernels* are compiled through the function bodies that ONNX gives",
-        "them.",
+        "and run on the host, and compiled to WebAssembly (with SIMD) and run in wasmtime; the outputs are compared",
+        "with the case's by the case's tolerance. Inputs that settle a shape or an axis are constants of the compiled",
+        "model (column *bound*); all others are read at run time. Operators without *own kernels* are compiled through",
+        "the function bodies that ONNX gives them.",
         "",
     ]
     for kind in (Class.PLAIN, Class.DATA_TYPE, Class.CLASSICAL):
         own = [c for c in cases if c.kind is kind]
-        lines.append(f"* {kind.value}: {sum(outcomes[c.name].passed for c in own)} of {len(own)} cases pass")
-    lines += ["", "| operator | opsets | own kernels | passed | bound |", "|---|---|---|---|---|"]
+        lines.append(
+            f"* {kind.value}: of {len(own)} cases {_passed(host, own)} pass in C, {_passed(wasm, own)} in WebAssembly"
+        )
+    lines += ["", "| operator | opsets | own kernels | C | WebAssembly | bound |", "|---|---|---|---|---|---|"]
     for name in names:
         own = rows.get(name, [])
-        passed = sum(outcomes[c.name].passed for c in own)
-        bound = ", ".join(sorted({b for c in own for b in outcomes[c.name].bound}))
-        lines.append(
-            f"| {name} | {_opsets(name)} | {'yes' if name in IMPORTERS else ''} | {passed} / {len(own)} | {bound} |"
-        )
+        bound = ", ".join(sorted({b for c in own for b in host[c.name].bound}))
+        passed = " | ".join(f"{_passed(found, own)} / {len(own)}" for found in (host, wasm))
+        lines.append(f"| {name} | {_opsets(name)} | {'yes' if name in IMPORTERS else ''} | {passed} | {bound} |")
     lines += ["", "## Failing cases, by reason", ""]
-    reasons: dict[str, list[str]] = defaultdict(list)
-    for case in cases:
-        if not outcomes[case.name].passed:
-            reasons[_general(outcomes[case.name].reason)].append(case.name)
-    for reason, members in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
-        lines += [f"* {reason} ({len(members)}): {', '.join(sorted(members))}"]
+    lines += _by_reason({c.name: host[c.name].reason for c in cases if not host[c.name].passed})
+    only = {c.name: wasm[c.name].reason for c in cases if host[c.name].passed and not wasm[c.name].passed}
+    if only:
+        lines += ["", "## Failing in WebAssembly alone, by reason", "", *_by_reason(only)]
     return "\n".join(lines) + "\n"
+
+
+def _by_reason(failing: Mapping[str, str]) -> list[str]:
+    members: dict[str, list[str]] = defaultdict(list)
+    for name, reason in failing.items():
+        members[_general(reason)].append(name)
+    ordered = sorted(members.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [f"* {reason} ({len(names)}): {', '.join(sorted(names))}" for reason, names in ordered]
 
 
 def _general(reason: str) -> str:

@@ -1,9 +1,10 @@
 """Runs ONNX's own test cases through the compiler and writes docs/operators.md and docs/operators.json.
 
-    python tests/conformance/run.py [--jobs N] [--failed] [PATTERN ...]
+    python tests/conformance/run.py [--jobs N] [--target TARGET] [--failed] [--stride N] [PATTERN ...]
 
 Results are kept under .cache/conformance by the content of the compiler and of the case, so that an interrupted run
-goes on where it stopped. With patterns (parts of names) or --failed only those cases run, and no file is written.
+goes on where it stopped. Without --target each case runs in C on the host and in WASM under wasmtime. With patterns
+(parts of names), --failed, --stride or --target only those cases run, and no file is written.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
@@ -25,10 +26,11 @@ from pathlib import Path
 
 from cases import Case, Class, all_cases
 from check import Outcome, check
-from operator_table import write_tables
+from operator_table import RECORDS, write_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "conformance"
+TARGETS = tuple(RECORDS)
 _SOURCES = ("compiler/tinycast", "runtime_c", "templates", "targets", "tests/conformance")
 _LIMIT_SECONDS = 90
 
@@ -38,40 +40,41 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("patterns", nargs="*", help="only cases with one of these in their name")
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
-    parser.add_argument("--failed", action="store_true", help="only cases that did not pass in the last full run")
+    parser.add_argument("--target", choices=TARGETS, help="only there")
+    parser.add_argument(
+        "--failed", action="store_true", help="only cases that docs/operators.json does not call passing"
+    )
+    parser.add_argument("--stride", type=int, default=1, help="only every Nth case")
     parser.add_argument("--exact", action="store_true", help="patterns are whole operator names")
     arguments = parser.parse_args()
     cases = [c for c in all_cases() if c.kind is not Class.OTHER]
-    chosen = [c for c in cases if _is_chosen(c, arguments.patterns, arguments.exact)]
-    if arguments.failed:
-        passing = _latest()
-        chosen = [c for c in chosen if c.name not in passing]
+    targets = (arguments.target,) if arguments.target else TARGETS
+    chosen = [c for c in cases if _is_chosen(c, arguments.patterns, arguments.exact)][:: arguments.stride]
     start = time.monotonic()
-    outcomes = run_all(chosen, arguments.jobs)
-    for name, outcome in sorted(outcomes.items()):
-        if not outcome.passed and len(chosen) < len(cases):
-            print(f"{name}: {outcome.reason}")
-    _summarize(chosen, outcomes, time.monotonic() - start)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    passed = sorted(name for name, o in outcomes.items() if o.passed)
-    (CACHE / "passing.json").write_text(json.dumps(sorted({*(_latest() if len(chosen) < len(cases) else ()), *passed})))
-    lost = sorted(recorded_as_passing() & {c.name for c in chosen} - set(passed))
-    for name in lost:
-        print(f"passed before: {name}: {outcomes[name].reason}")
-    if len(chosen) == len(cases):
+    outcomes: dict[str, dict[str, Outcome]] = {}
+    lost = 0
+    for target in targets:
+        recorded = recorded_as_passing(target)
+        asked = [c for c in chosen if not (arguments.failed and c.name in recorded)]
+        outcomes[target] = found = run_all(asked, arguments.jobs, target)
+        if len(asked) < len(cases):
+            for name, outcome in sorted(found.items()):
+                if not outcome.passed:
+                    print(f"{target}: {name}: {outcome.reason}")
+        _summarize(asked, found, target)
+        for name in sorted(n for n, o in found.items() if n in recorded and not o.passed):
+            print(f"passed before: {target}: {name}: {found[name].reason}")
+            lost += 1
+    print(f"{time.monotonic() - start:.0f} s")
+    if targets == TARGETS and all(len(found) == len(cases) for found in outcomes.values()):
         write_tables(cases, outcomes, ROOT / "docs")
     return 1 if lost else 0
 
 
-def recorded_as_passing() -> set[str]:
+def recorded_as_passing(target: str) -> set[str]:
     """The names of the cases that docs/operators.json says pass."""
     record = ROOT / "docs" / "operators.json"
-    return set(json.loads(record.read_text(encoding="utf-8"))["passing"]) if record.exists() else set()
-
-
-def _latest() -> set[str]:
-    path = CACHE / "passing.json"
-    return set(json.loads(path.read_text())) if path.exists() else set()
+    return set(json.loads(record.read_text(encoding="utf-8")).get(RECORDS[target], ())) if record.exists() else set()
 
 
 def _is_chosen(case: Case, patterns: Sequence[str], exact: bool) -> bool:
@@ -80,12 +83,11 @@ def _is_chosen(case: Case, patterns: Sequence[str], exact: bool) -> bool:
     return not patterns or any(p in case.name for p in patterns)
 
 
-def _summarize(cases: Iterable[Case], outcomes: dict[str, Outcome], seconds: float) -> None:
+def _summarize(cases: Iterable[Case], outcomes: dict[str, Outcome], target: str) -> None:
     total = Counter(c.kind for c in cases)
     passed = Counter(c.kind for c in cases if outcomes[c.name].passed)
     for kind in total:
-        print(f"{kind.value}: {passed[kind]} of {total[kind]} pass")
-    print(f"{seconds:.0f} s")
+        print(f"{target}: {kind.value}: {passed[kind]} of {total[kind]} pass")
 
 
 def sources_digest() -> str:
@@ -98,29 +100,35 @@ def sources_digest() -> str:
     return content.hexdigest()
 
 
-def run_all(cases: Sequence[Case], jobs: int) -> dict[str, Outcome]:
-    """The outcome of every case, from the cache where the compiler has not changed since."""
+def run_all(cases: Sequence[Case], jobs: int, target: str) -> dict[str, Outcome]:
+    """The outcome of every case on a target, from the cache where the compiler has not changed since."""
     folder = CACHE / sources_digest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     outcomes: dict[str, Outcome] = {}
     pending: list[Case] = []
     for case in cases:
-        path = folder / f"{case.digest[:24]}.json"
+        path = _stored(folder, case, target)
         if path.exists():
             stored = json.loads(path.read_text())
             outcomes[case.name] = Outcome(stored["passed"], stored["reason"], tuple(stored["bound"]))
         else:
             pending.append(case)
-    workers = [_Worker(cases) for _ in range(min(jobs, len(pending)))]
+    workers = [_Worker(cases, target) for _ in range(min(jobs, len(pending)))]
     try:
-        _work_off(pending, workers, outcomes, folder)
+        for case, outcome in _work_off(pending, workers):
+            outcomes[case.name] = outcome
+            _stored(folder, case, target).write_text(json.dumps(asdict(outcome)))
     finally:
         for worker in workers:
             worker.stop()
     return outcomes
 
 
-def _work_off(pending: list[Case], workers: list[_Worker], outcomes: dict[str, Outcome], folder: Path) -> None:
+def _stored(folder: Path, case: Case, target: str) -> Path:
+    return folder / f"{target}-{case.digest[:24]}.json"
+
+
+def _work_off(pending: list[Case], workers: list[_Worker]) -> Iterator[tuple[Case, Outcome]]:
     done = 0
     while pending or any(w.case is not None for w in workers):
         for worker in workers:
@@ -131,9 +139,7 @@ def _work_off(pending: list[Case], workers: list[_Worker], outcomes: dict[str, O
             finished = worker.take()
             if finished is None:
                 continue
-            case, outcome = finished
-            outcomes[case.name] = outcome
-            (folder / f"{case.digest[:24]}.json").write_text(json.dumps(asdict(outcome)))
+            yield finished
             done += 1
             if sys.stderr.isatty() or done % 100 == 0:
                 print(f"{done} done, {len(pending)} to go", file=sys.stderr)
@@ -142,8 +148,9 @@ def _work_off(pending: list[Case], workers: list[_Worker], outcomes: dict[str, O
 class _Worker:
     """A process that checks cases, one at a time; a new one takes its place where one dies or hangs."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
+    def __init__(self, cases: Sequence[Case], target: str) -> None:
         self._by_name = {c.name: c for c in cases}
+        self._target = target
         self.case: Case | None = None
         self._begin()
 
@@ -151,7 +158,7 @@ class _Worker:
         # A fork has the cases already; collecting them takes seconds.
         context = multiprocessing.get_context("fork")
         self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._by_name), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, self._by_name, self._target), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -190,10 +197,10 @@ class _Worker:
         self.pipe.close()
 
 
-def _serve(pipe: Connection, cases: dict[str, Case]) -> None:
+def _serve(pipe: Connection, cases: dict[str, Case], target: str) -> None:
     os.setpgid(0, 0)
     while True:
-        pipe.send(check(cases[pipe.recv()]))
+        pipe.send(check(cases[pipe.recv()], target))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from cases import Case, Class, all_cases
 from check import check
 
 _STRIDE = 20
+_STRIDE_IN_WASM = 60
 _LEAST_PASSING = 1400
 _RECORD = Path(__file__).resolve().parents[2] / "docs" / "operators.json"
 
@@ -55,4 +56,14 @@ def test_cases_recorded_as_passing_pass(cases: list[Case], part: int) -> None:
     chosen = [case for case in plain if case.name in passing][part::4]
     assert len(chosen) > 10
     failed = [f"{case.name}: {outcome.reason}" for case in chosen if not (outcome := check(case)).passed]
+    assert not failed, "\n".join(failed)
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_cases_recorded_as_passing_pass_in_wasm(cases: list[Case], part: int) -> None:
+    passing = set(json.loads(_RECORD.read_text(encoding="utf-8"))["passing"])
+    plain = [case for case in cases if case.kind is Class.PLAIN][7::_STRIDE_IN_WASM]
+    chosen = [case for case in plain if case.name in passing][part::2]
+    assert len(chosen) > 10
+    failed = [f"{case.name}: {outcome.reason}" for case in chosen if not (outcome := check(case, "wasm32")).passed]
     assert not failed, "\n".join(failed)

@@ -54,11 +54,10 @@ def fix_input_shapes(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...
             open_inputs.append(declared)
     if open_inputs:
         raise _open_shape_error(open_inputs)
+    # What exporters call by the same symbol is not always the same size: the others are inferred.
     for value in [*proto.graph.output, *proto.graph.value_info]:
         for dim in _dims(value):
-            if dim.dim_param in symbols:
-                dim.dim_value = symbols[dim.dim_param]
-            elif not _is_static(dim):
+            if not _is_static(dim):
                 dim.Clear()
 
 
