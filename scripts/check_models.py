@@ -124,8 +124,18 @@ def _random(model: PublishedModel, value: onnx_ir.Value, random: np.random.Gener
     name, shape = str(value.name), tuple(int(d) for d in value.shape.numpy())
     low, high = model.ranges.get(name, (-1.0, 1.0))
     numbers = np.full(shape, model.values[name]) if name in model.values else random.uniform(low, high, shape)
+    if name in model.text:
+        numbers = _line_of_text(shape) + numbers / 10
     dtype = value.dtype.numpy()
     return np.asarray(np.floor(numbers) if np.dtype(dtype).kind in "iu" else numbers, dtype)
+
+
+def _line_of_text(shape: tuple[int, ...]) -> Array:
+    """Images (N, C, H, W) with something like a line of text: dark bars, 6 wide and 12 high, on a light ground."""
+    height, width = shape[2:]
+    bars = np.where(np.arange(width) // 6 % 2 == 0, -1.0, 1.0)
+    row = abs(np.arange(height) - height // 2 + 0.5) < 6
+    return np.broadcast_to(np.where(row[:, None], bars, 1.0), shape)
 
 
 def _stacked(frames: list[dict[str, Array]]) -> dict[str, Array]:

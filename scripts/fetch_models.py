@@ -40,6 +40,7 @@ class PublishedModel:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict)
     states: Mapping[str, str] = field(default_factory=dict)
+    text: tuple[str, ...] = ()
     quick: bool = False
 
     @property
@@ -53,6 +54,7 @@ def published_models() -> list[PublishedModel]:
     for package in tomllib.loads(_LIST.read_text(encoding="utf-8"))["package"]:
         for entry in package["models"]:
             entry["shapes"] = {name: tuple(shape) for name, shape in entry.get("shapes", {}).items()}
+            entry["text"] = tuple(entry.get("text", ()))
             found.append(PublishedModel(package["name"], package["version"], **entry))
     return found
 
