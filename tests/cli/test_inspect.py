@@ -17,7 +17,7 @@ _MODEL = """<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1, "ai.onnx.
 g (float[1,3,8,8] x, float[2,4] boxes, string[2] text)
 => (float[1,3,8,8] y, float[n,3,8,8] s, string[2] low, float[a,b,c,d] r, float[1,4,8,8] f, float[2,4] z)
 <int64[1] first = {0}, float[4,3,1,1] w = {1,1,1,1,1,1,1,1,1,1,1,1}> {
-  [random] noise = RandomNormalLike <seed=1.5>(x)
+  [random] noise = com.example.Noise <seed=1.5>(x)
   [add] y = Add(noise, x)
   [lower] low = StringNormalizer <case_change_action="LOWER", stopwords=["a","the"]>(text)
   [empty] q = SequenceEmpty()
