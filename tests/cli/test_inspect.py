@@ -17,7 +17,7 @@ _MODEL = """<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1, "ai.onnx.
 g (float[1,3,8,8] x, float[2,4] boxes, string[2] text)
 => (float[1,3,8,8] y, float[n,3,8,8] s, string[2] low, float[a,b,c,d] r, float[1,4,8,8] f, float[2,4] z)
 <int64[1] first = {0}, float[4,3,1,1] w = {1,1,1,1,1,1,1,1,1,1,1,1}> {
-  [random] noise = RandomNormalLike <seed=1.5>(x)
+  [random] noise = com.example.Noise <seed=1.5>(x)
   [add] y = Add(noise, x)
   [lower] low = StringNormalizer <case_change_action="LOWER", stopwords=["a","the"]>(text)
   [empty] q = SequenceEmpty()
@@ -26,7 +26,7 @@ g (float[1,3,8,8] x, float[2,4] boxes, string[2] text)
   [sums] sums = ReduceSum <keepdims=0>(boxes, first)
   [sizes] sizes = Cast <to=7>(sums)
   [resize] r = Resize <mode="linear">(x, , , sizes)
-  [fused] f = com.microsoft.FusedConv <activation="Relu", kernel_shape=[1,1]>(x, w)
+  [fused] f = com.microsoft.NhwcFusedConv <activation="Relu", kernel_shape=[1,1]>(x, w)
   [forest] z = com.example.Wavelet <order=3>(boxes)
 }"""
 
@@ -53,7 +53,7 @@ def test_every_node_with_attributes_and_advice(model: Path) -> None:
     assert found["random"]["attributes"] == {"seed": 1.5}
     assert found["lower"]["attributes"] == {"case_change_action": "LOWER", "stopwords": ["a", "the"]}
     assert found["fused"]["attributes"] == {"activation": "Relu", "kernel_shape": [1, 1]}
-    assert found["fused"]["op"] == "com.microsoft.FusedConv"
+    assert found["fused"]["op"] == "com.microsoft.NhwcFusedConv"
     assert "strings" in found["lower"]["fix"]
     assert "--shape" in found["resize"]["fix"]
     assert "ORT_DISABLE_ALL" in found["fused"]["fix"]
