@@ -79,7 +79,7 @@ def suppressions(draw: st.DrawFn) -> Row:
 BATCHES = st.lists(st.one_of(non_zeros(), compressions(), uniques(), suppressions()), min_size=ROWS, max_size=ROWS)
 
 
-def check(rows: list[Row]) -> None:
+def check_rows(rows: list[Row]) -> None:
     named = {f"r{i}": replace(row, name=f"r{i}") for i, row in enumerate(rows)}
     samples, expected = {}, {}
     for name, row in named.items():
@@ -103,11 +103,11 @@ def check(rows: list[Row]) -> None:
 @settings(COMMON, max_examples=3)
 @given(BATCHES)
 def test_random_instances(rows: list[Row]) -> None:
-    check(rows)
+    check_rows(rows)
 
 
 @pytest.mark.slow
 @settings(COMMON, max_examples=40)
 @given(BATCHES)
 def test_many_random_instances(rows: list[Row]) -> None:
-    check(rows)
+    check_rows(rows)
