@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 import onnx_ir
 import pytest
 from random_nets import random_net
+from tinycast.artifact import Artifact
 from tinycast.emit import emit_c
 from tinycast.errors import InternalError
 from tinycast.execute.host import HostDriver
 from tinycast.execute.inputs import random_inputs
-from tinycast.ir.graph import interpret
+from tinycast.ir.graph import Program, interpret
 from tinycast.ir.kernel import Compiled, Step
 from tinycast.memory import plan_memory
 from tinycast.pipeline import compile_model
 from tinycast.program.lower import to_integers
-from tinycast.program.ports import ports
+from tinycast.program.ports import input_ports, output_ports
 from tinycast.program.steps import to_layers
 from tinycast.schedule.goal import Optimize
 from tinycast.schedule.stream import compile_strip, segment_step
@@ -33,17 +34,24 @@ HOST = load_target("host")
 SAMPLES = 2
 
 
-def layers_of(model: onnx_ir.Model, target: Target) -> tuple[list[Layer], Compiled]:
-    """The layers, and the model compiled without streaming."""
+@dataclass(frozen=True)
+class Net:
+    """A program with the layers' own steps."""
+
+    program: Program
+    model: onnx_ir.Model
+    layers: list[Layer]
+
+    def artifact(self, steps: Sequence[Step]) -> Artifact:
+        program = self.program
+        plan = plan_memory(steps, program.inputs, program.outputs, align=HOST.buffer_align)
+        both = input_ports(program, self.model), output_ports(program, self.model)
+        return emit_c(Compiled("net", HOST, *both, tuple(steps[i] for i in plan.order), plan, "0" * 64))
+
+
+def net_of(model: onnx_ir.Model) -> Net:
     program = to_integers(model, "net")
-    layers = to_layers(program, target)
-    return layers, compiled_of([layer.step for layer in layers], program.inputs, program.outputs, model, target)
-
-
-def compiled_of(steps: Sequence[Step], inputs, outputs, model, target: Target) -> Compiled:  # type: ignore[no-untyped-def]
-    plan = plan_memory(steps, inputs, outputs, align=target.buffer_align)
-    both = ports(inputs, model.graph.inputs), ports(outputs, model.graph.outputs)
-    return Compiled("net", target, *both, tuple(steps[i] for i in plan.order), plan, "0" * 64)
+    return Net(program, model, to_layers(program, HOST))
 
 
 def every_segment(layers: Sequence[Layer], target: Target) -> list[tuple[int, int, Step]]:
@@ -67,16 +75,15 @@ def every_segment(layers: Sequence[Layer], target: Target) -> list[tuple[int, in
 def check_net(seed: int) -> int:
     """The widest segment and a few others, under sanitizers. Returns how many there are."""
     for model, exact in zip(random_net(seed), (False, True), strict=True):
-        layers, whole = layers_of(model, HOST)
-        inputs, outputs = [p.value for p in whole.inputs], [p.value for p in whole.outputs]
-        segments = sorted(every_segment(layers, HOST), key=lambda s: (s[0] - s[1], s[0]))
-        artifact = emit_c(whole)
+        net = net_of(model)
+        segments = sorted(every_segment(net.layers, HOST), key=lambda s: (s[0] - s[1], s[0]))
+        artifact = net.artifact([layer.step for layer in net.layers])
         samples = random_inputs(artifact.manifest, SAMPLES)
         expected = HostDriver(HOST).run(artifact.files, artifact.manifest, samples).outputs
         for first, last, step in segments[:1] + segments[1::7][:2]:
-            steps = [layer.step for layer in layers]
+            steps = [layer.step for layer in net.layers]
             steps[first : last + 1] = [step]
-            streamed = emit_c(compiled_of(steps, inputs, outputs, model, HOST))
+            streamed = net.artifact(steps)
             got = HostDriver(HOST, sanitize=True).run(streamed.files, streamed.manifest, samples).outputs
             for name, y in expected.items():
                 if exact:
