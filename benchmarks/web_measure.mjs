@@ -7,11 +7,18 @@ const BATCH_MS = 3;
 /** For each runtime: what fetches all that it needs, and gives what makes it ready to run: { run, memoryBytes }. */
 const RUNTIMES = {
   async tinycast(name, { base, read }) {
-    const { load } = await import(`${base}${name}/${name}.js`);
-    const source = await read(`${base}${name}/${name}.wasm`);
+    const { chooseBuild, load } = await import(`${base}${name}/${name}.js`);
+    const build = chooseBuild().replace("wasm32", "").replace("-", ".");
+    const source = await read(`${base}${name}/${name}${build}.wasm`);
     return async () => {
       const model = await load({ source });
-      return { run: () => model.run(), memoryBytes: () => model.memoryBytes };
+      const input = model.input();
+      const values = input.slice(); // a run may overwrite them
+      const run = () => {
+        input.set(values);
+        return model.run();
+      };
+      return { run, memoryBytes: () => model.memoryBytes };
     };
   },
   async "onnxruntime-web"(name, { base, ort: path, ortWasm, read }) {
