@@ -112,7 +112,7 @@ def too_little_flash_for_the_weights(folder: Path) -> Arguments:
 
 
 def too_little_flash_for_the_code(folder: Path) -> Arguments:
-    return ["compile", DIGITS_MODEL, "--target", "cortex-m4", "-o", folder / "out", "--flash", "86KB"]
+    return ["compile", DIGITS_MODEL, "--target", "cortex-m4", "-o", folder / "out", "--flash", "90KB"]
 
 
 def format_of_another_platform(folder: Path) -> Arguments:

@@ -10,7 +10,7 @@ import onnx
 import onnx.helper
 import onnx_ir
 import pytest
-from emit.compilers import STRICT, compiler_command, lay_out, run
+from emit.compilers import STRICT, compiler_command, exit_status, lay_out, run
 from tinycast.compress.quantize import QuantizeOptions, quantize
 from tinycast.execute.select import driver_for
 from tinycast.ir.graph import Program, interpret
@@ -202,7 +202,7 @@ def test_the_code_is_clean(compiler: str, folder: Path, tmp_path: Path) -> None:
             ],
             tmp_path,
         )
-        run(["./net"], tmp_path)
+        assert exit_status(["./net"], tmp_path) == 0
 
 
 @pytest.mark.parametrize("kind", GATES)

@@ -23,7 +23,7 @@ def test_samples_first_is_the_same_layer(kind: str) -> None:
     given = "float[5,2,3] x, int32[2] l, float[2,2,4] i"
     proto = Row(kind, given, node.format(0), arrays, outputs="y h", low=0, high=6).proto()
     samples = Row(kind, given, "", low=0, high=6).samples(proto)
-    expected = reference(proto, samples)
+    expected = {name: np.stack(arrays) for name, arrays in reference(proto, samples).items()}
     given = "float[2,5,3] x, int32[2] l, float[2,2,4] i"
     first = loaded(Row(kind, given, node.format(1), arrays, outputs="y h").proto())
     swapped = {name: array.transpose(SWAPPED[name]) for name, array in samples.items()}

@@ -66,7 +66,7 @@ def test_floats_of_other_widths(name: str) -> None:
     wrong = []
     for row in ROWS:
         wide = {key: a if a.dtype == np.bool_ else a.astype(np.float32) for key, a in samples[row.name].items()}
-        expected = reference(in_float32(row, protos[row.name]), wide)["y"].astype(np.float64)
+        expected = np.stack(reference(in_float32(row, protos[row.name]), wide)["y"]).astype(np.float64)
         got = results[row.name]["y"]
         assert got.dtype == dtype.numpy, row.name
         distance = np.abs(got.reshape(expected.shape).astype(np.float64) - expected).max()

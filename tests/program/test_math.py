@@ -41,6 +41,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Float64], Float64], float, tuple[float, flo
     "log": (np.log, 2, (0, 3e38)),
     "log1p": (np.log1p, 4, (-0.999, 1e6)),
     "softplus": (_softplus, 4, (-100, 100)),
+    "relu": (lambda x: np.maximum(x, 0), 0, (-1e9, 1e9)),
     "floor": (np.floor, 0, (-1e9, 1e9)),
     "rint": (np.rint, 0, (-1e9, 1e9)),
     "trunc": (np.trunc, 0, (-1e9, 1e9)),
@@ -62,7 +63,8 @@ FUNCTIONS: dict[str, tuple[Callable[[Float64], Float64], float, tuple[float, flo
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("math")
-    lines = [f'#include "{name}"' for name in ("tc_integral.h", "tc_math.h", "tc_power.h", "tc_round.h", "tc_trig.h")]
+    headers = ("tc_integral", "tc_math", "tc_power", "tc_relu", "tc_round", "tc_trig")
+    lines = [f'#include "{name}.h"' for name in headers]
     for name in FUNCTIONS:
         lines.append(f"void all_{name}(const float *x, float *y, int n)")
         lines.append(f"{{ for (int i = 0; i < n; ++i) {{ y[i] = tc_{name}(x[i]); }} }}")
