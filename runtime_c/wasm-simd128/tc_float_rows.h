@@ -51,13 +51,7 @@ TC_INLINE void tc_dot_floats(float *sums, const float *x, const float *weight, i
         tc_dot_floats_1(sums, x, weight, rows, row_stride, length);
         return;
     }
-    v128_t low[TC_MOST_POSITIONS];
-    v128_t high[TC_MOST_POSITIONS];
-    TC_EACH_POSITION
-    {
-        low[p] = wasm_v128_load(sums + p * 8);
-        high[p] = wasm_v128_load(sums + p * 8 + 4);
-    }
+    TC_LOAD_SUMS
     for (int32_t row = 0; row < rows; ++row) {
         const float *element = x;
         TC_BY_TWO for (int32_t i = 0; i < length; ++i)
@@ -76,23 +70,13 @@ TC_INLINE void tc_dot_floats(float *sums, const float *x, const float *weight, i
         }
         x += row_stride;
     }
-    TC_EACH_POSITION
-    {
-        wasm_v128_store(sums + p * 8, low[p]);
-        wasm_v128_store(sums + p * 8 + 4, high[p]);
-    }
+    TC_STORE_SUMS
 }
 
 TC_INLINE void tc_depthwise_floats(float *sums, const float *x, const float *weight, int32_t positions, int32_t step,
                                    int32_t rows, int32_t row_stride, int32_t taps, int32_t tap_step)
 {
-    v128_t low[TC_MOST_POSITIONS];
-    v128_t high[TC_MOST_POSITIONS];
-    TC_EACH_POSITION
-    {
-        low[p] = wasm_v128_load(sums + p * 8);
-        high[p] = wasm_v128_load(sums + p * 8 + 4);
-    }
+    TC_LOAD_SUMS
     for (int32_t row = 0; row < rows; ++row) {
         const float *tap = x;
         for (int32_t i = 0; i < taps; ++i) {
@@ -108,11 +92,7 @@ TC_INLINE void tc_depthwise_floats(float *sums, const float *x, const float *wei
         }
         x += row_stride;
     }
-    TC_EACH_POSITION
-    {
-        wasm_v128_store(sums + p * 8, low[p]);
-        wasm_v128_store(sums + p * 8 + 4, high[p]);
-    }
+    TC_STORE_SUMS
 }
 
 #endif

@@ -12,13 +12,7 @@
 TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weight, int32_t positions, int32_t step,
                             int32_t rows, int32_t row_stride, int32_t pairs)
 {
-    v128_t low[TC_MOST_POSITIONS];
-    v128_t high[TC_MOST_POSITIONS];
-    TC_EACH_POSITION
-    {
-        low[p] = wasm_v128_load(sums + p * 8);
-        high[p] = wasm_v128_load(sums + p * 8 + 4);
-    }
+    TC_LOAD_SUMS
     for (int32_t row = 0; row < rows; ++row) {
         const int16_t *pair = x;
         TC_BY_TWO for (int32_t i = 0; i < pairs; ++i)
@@ -36,23 +30,13 @@ TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weigh
         }
         x += row_stride;
     }
-    TC_EACH_POSITION
-    {
-        wasm_v128_store(sums + p * 8, low[p]);
-        wasm_v128_store(sums + p * 8 + 4, high[p]);
-    }
+    TC_STORE_SUMS
 }
 
 TC_INLINE void tc_depthwise_pairs(int32_t *sums, const int16_t *x, const int8_t *weight, int32_t positions,
                                   int32_t step, int32_t rows, int32_t row_stride, int32_t pairs, int32_t tap_step)
 {
-    v128_t low[TC_MOST_POSITIONS];
-    v128_t high[TC_MOST_POSITIONS];
-    TC_EACH_POSITION
-    {
-        low[p] = wasm_v128_load(sums + p * 8);
-        high[p] = wasm_v128_load(sums + p * 8 + 4);
-    }
+    TC_LOAD_SUMS
     for (int32_t row = 0; row < rows; ++row) {
         const int16_t *tap = x;
         for (int32_t i = 0; i < pairs; ++i) {
@@ -72,11 +56,7 @@ TC_INLINE void tc_depthwise_pairs(int32_t *sums, const int16_t *x, const int8_t 
         }
         x += row_stride;
     }
-    TC_EACH_POSITION
-    {
-        wasm_v128_store(sums + p * 8, low[p]);
-        wasm_v128_store(sums + p * 8 + 4, high[p]);
-    }
+    TC_STORE_SUMS
 }
 
 #endif

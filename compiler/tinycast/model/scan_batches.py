@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import onnx
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 
-_COUNT = "scan_batches_count"
-
 
 def write_batches_as_scans(graph: onnx.GraphProto) -> int:
     """Make each Scan of opset 8 a Scan of opset 9 over the samples, around one over the steps; returns how many.

@@ -78,16 +78,24 @@ def _decoded(x: te.Expr, dtype: DType) -> te.Expr:
     return te.cast(x, dtype.inside)
 
 
-@dataclass(frozen=True)
-class Encode(Op):
-    """y = x as it is stored: an output's type."""
+class Conversion(Op):
+    """An element in another type."""
 
     pattern = Pattern.ELEMENTWISE
-    rule: Rule
 
     @property
     def title(self) -> str:
         return "Cast"
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+@dataclass(frozen=True)
+class Encode(Conversion):
+    """y = x as it is stored: an output's type."""
+
+    rule: Rule
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         return TensorType(inputs[0].shape, self.rule.dtype)
@@ -100,20 +108,12 @@ class Encode(Op):
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         return te.elementwise(tensors, out.shape, self.rule.expression, "encoded")
 
-    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return self
-
 
 @dataclass(frozen=True)
-class Decode(Op):
+class Decode(Conversion):
     """y = x, which is stored as `dtype`, in the type that the model computes in."""
 
-    pattern = Pattern.ELEMENTWISE
     dtype: DType
-
-    @property
-    def title(self) -> str:
-        return "Cast"
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         return TensorType(inputs[0].shape, self.dtype.inside)
@@ -125,20 +125,12 @@ class Decode(Op):
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         return te.elementwise(tensors, out.shape, lambda x: _decoded(x, self.dtype), "decoded")
 
-    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return self
-
 
 @dataclass(frozen=True)
-class RoundTo(Op):
+class RoundTo(Conversion):
     """y = the float32 that x becomes where it is stored as the rule's type."""
 
-    pattern = Pattern.ELEMENTWISE
     rule: Rule
-
-    @property
-    def title(self) -> str:
-        return "Cast"
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         return TensorType(inputs[0].shape, DType.FLOAT32)
@@ -152,20 +144,12 @@ class RoundTo(Op):
 
         return te.elementwise(tensors, out.shape, body, "rounded")
 
-    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return self
-
 
 @dataclass(frozen=True)
-class Wrap(Op):
+class Wrap(Conversion):
     """y = the lowest bits of an integer, or of a float cut off toward zero, as an integer of that many bits."""
 
-    pattern = Pattern.ELEMENTWISE
     dtype: DType
-
-    @property
-    def title(self) -> str:
-        return "Cast"
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         return TensorType(inputs[0].shape, self.dtype.inside)
@@ -184,9 +168,6 @@ class Wrap(Op):
             return te.cast(te.cast(offset, DType.INT32) + low, self.dtype.inside)
 
         return te.elementwise(tensors, out.shape, body, "wrapped")
-
-    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return self
 
 
 def convert(build: Builder, x: Value, rule: Rule) -> Value:

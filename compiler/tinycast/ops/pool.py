@@ -159,8 +159,9 @@ class WindowMean(Pool):
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         raise NotImplementedError  # expand() replaces it before kernels are made
 
-    def expand(self, build: Builder, x: Value, name: str) -> Value:
+    def expand(self, build: Builder, inputs: Sequence[Value], name: str) -> Value:
         """The float form: a sum and a division."""
+        (x,) = inputs
         total, counts = self._parts(x.shape)
         summed = build.call(total, [x])
         divisor = build.constant(counts.astype(np.float32), "count")

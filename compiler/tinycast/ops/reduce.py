@@ -81,7 +81,9 @@ class ReduceMean(Op):
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         raise NotImplementedError  # expand() replaces it before kernels are made
 
-    def expand(self, build: Builder, x: Value, name: str) -> Value:
+    def expand(self, build: Builder, inputs: Sequence[Value], name: str) -> Value:
+        """A sum and a division."""
+        (x,) = inputs
         summed = build.call(ReduceSum(self.axes), [x])
         count = np.asarray(prod(x.shape[a] for a in self.axes), x.dtype.numpy)
         divisor = build.constant(count, "count")

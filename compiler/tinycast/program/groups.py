@@ -16,32 +16,22 @@ from tinycast.ops.reduce import ReduceMean
 from tinycast.ops.shape import Concat, Reshape
 
 
-def expand_normalizations(program: Program) -> int:
-    """Normalizations of layers that stayed in float become the operators that they stand for."""
+def expand_floats(program: Program) -> int:
+    """Layers that stayed in float and are no single kernel become what they stand for.
+
+    Normalizations become operators, means among them; means a sum and a division.
+    """
+    return _expand(program, (LayerNorm,)) + _expand(program, (WindowMean, ReduceMean))
+
+
+def _expand(program: Program, kinds: tuple[type[LayerNorm | WindowMean | ReduceMean], ...]) -> int:
     rewrites = 0
     for call in list(program.calls):
-        if isinstance(call.op, LayerNorm):
+        if isinstance(call.op, kinds):
             build = Builder(program, call.source, call.title)
             name = call.output.name
-            call.output.name = f"{name}.normalized"
+            call.output.name = f"{name}.expanded"
             new = call.op.expand(build, call.inputs, name)
-            new.quant = call.output.quant
-            index = program.calls.index(call)
-            program.calls[index : index + 1] = build.calls
-            program.substitute(call.output, new)
-            rewrites += 1
-    return rewrites
-
-
-def expand_means(program: Program) -> int:
-    """Means that stayed in float become a sum and a division, which are kernels."""
-    rewrites = 0
-    for call in list(program.calls):
-        if isinstance(call.op, WindowMean | ReduceMean):
-            build = Builder(program, call.source, call.title)
-            name = call.output.name
-            call.output.name = f"{name}.mean"
-            new = call.op.expand(build, call.inputs[0], name)
             new.quant = call.output.quant
             index = program.calls.index(call)
             program.calls[index : index + 1] = build.calls

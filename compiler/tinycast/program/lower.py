@@ -19,7 +19,7 @@ from tinycast.ops.shape import Transpose
 from tinycast.program import integers, io_types, layout, tables
 from tinycast.program.channel_scales import fold_channel_scales
 from tinycast.program.from_onnx import import_program
-from tinycast.program.groups import Group, expand_means, expand_normalizations, group_calls
+from tinycast.program.groups import Group, expand_floats, group_calls
 from tinycast.program.recurrent import write_layers_in_integers
 from tinycast.program.states import note_states, separate_states
 
@@ -67,8 +67,7 @@ def _write_in_integers(program: Program, *, keep_float_io: bool) -> None:
 
 def to_groups(program: Program) -> list[Group]:
     """Lay the program out for the target and partition it into kernels."""
-    expand_normalizations(program)
-    expand_means(program)
+    expand_floats(program)
     layout.convert_to_nhwc(program)
     layout.sink_transposes(program)
     layout.sink_reshapes(program)

@@ -81,10 +81,6 @@ class Segment:
     def output(self) -> Value:
         return self.strips[-1].layer.output
 
-    @property
-    def buffer_bytes(self) -> int:
-        return sum(u.buffer.bytes(c) for u, c in zip(self.units, self.capacities, strict=True) if u.buffer is not None)
-
     def columns(self, strip: Strip) -> int:
         """Columns of a row of the strip's first operand as it lies in memory."""
         operand = strip.operands[0]
