@@ -15,7 +15,7 @@ TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weigh
     TC_LOAD_SUMS
     for (int32_t row = 0; row < rows; ++row) {
         const int16_t *pair = x;
-        TC_BY_TWO for (int32_t i = 0; i < pairs; ++i)
+        TC_NOT_UNROLLED for (int32_t i = 0; i < pairs; ++i)
         {
             v128_t weight_low = wasm_i16x8_load8x8(weight);
             v128_t weight_high = wasm_i16x8_load8x8(weight + 8);
