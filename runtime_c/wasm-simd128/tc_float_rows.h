@@ -44,6 +44,21 @@ TC_INLINE void tc_dot_floats_1(float *sums, const float *x, const float *weight,
     }
 }
 
+#define TC_DOT_FLOAT                                                                                                   \
+    {                                                                                                                  \
+        v128_t weight_low = wasm_v128_load(weight);                                                                    \
+        v128_t weight_high = wasm_v128_load(weight + 4);                                                               \
+        TC_EACH_POSITION                                                                                               \
+        {                                                                                                              \
+            v128_t factor = wasm_v128_load32_splat(element + p * step);                                                \
+            low[p] = tc_multiply_add(weight_low, factor, low[p]);                                                      \
+            high[p] = tc_multiply_add(weight_high, factor, high[p]);                                                   \
+            TC_IN_ORDER(low[p], high[p]);                                                                              \
+        }                                                                                                              \
+        ++element;                                                                                                     \
+        weight += 8;                                                                                                   \
+    }
+
 TC_INLINE void tc_dot_floats(float *sums, const float *x, const float *weight, int32_t positions, int32_t step,
                              int32_t rows, int32_t row_stride, int32_t length)
 {
@@ -54,19 +69,7 @@ TC_INLINE void tc_dot_floats(float *sums, const float *x, const float *weight, i
     TC_LOAD_SUMS
     for (int32_t row = 0; row < rows; ++row) {
         const float *element = x;
-        TC_NOT_UNROLLED for (int32_t i = 0; i < length; ++i)
-        {
-            v128_t weight_low = wasm_v128_load(weight);
-            v128_t weight_high = wasm_v128_load(weight + 4);
-            TC_EACH_POSITION
-            {
-                v128_t factor = wasm_v128_load32_splat(element + p * step);
-                low[p] = tc_multiply_add(weight_low, factor, low[p]);
-                high[p] = tc_multiply_add(weight_high, factor, high[p]);
-            }
-            ++element;
-            weight += 8;
-        }
+        TC_STEPS(length, TC_DOT_FLOAT)
         x += row_stride;
     }
     TC_STORE_SUMS

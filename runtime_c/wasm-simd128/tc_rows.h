@@ -9,25 +9,27 @@
 /* The generic file says what these compute. Here a vector holds four sums of a position, so that no sums run across a
  * vector. */
 
+#define TC_DOT_PAIR                                                                                                    \
+    {                                                                                                                  \
+        v128_t weight_low = wasm_i16x8_load8x8(weight);                                                                \
+        v128_t weight_high = wasm_i16x8_load8x8(weight + 8);                                                           \
+        TC_EACH_POSITION                                                                                               \
+        {                                                                                                              \
+            v128_t element = wasm_v128_load32_splat(pair + p * step);                                                  \
+            low[p] = wasm_i32x4_add(low[p], wasm_i32x4_dot_i16x8(weight_low, element));                                \
+            high[p] = wasm_i32x4_add(high[p], wasm_i32x4_dot_i16x8(weight_high, element));                             \
+        }                                                                                                              \
+        pair += 2;                                                                                                     \
+        weight += 16;                                                                                                  \
+    }
+
 TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weight, int32_t positions, int32_t step,
                             int32_t rows, int32_t row_stride, int32_t pairs)
 {
     TC_LOAD_SUMS
     for (int32_t row = 0; row < rows; ++row) {
         const int16_t *pair = x;
-        TC_NOT_UNROLLED for (int32_t i = 0; i < pairs; ++i)
-        {
-            v128_t weight_low = wasm_i16x8_load8x8(weight);
-            v128_t weight_high = wasm_i16x8_load8x8(weight + 8);
-            TC_EACH_POSITION
-            {
-                v128_t element = wasm_v128_load32_splat(pair + p * step);
-                low[p] = wasm_i32x4_add(low[p], wasm_i32x4_dot_i16x8(weight_low, element));
-                high[p] = wasm_i32x4_add(high[p], wasm_i32x4_dot_i16x8(weight_high, element));
-            }
-            pair += 2;
-            weight += 16;
-        }
+        TC_STEPS(pairs, TC_DOT_PAIR)
         x += row_stride;
     }
     TC_STORE_SUMS

@@ -112,9 +112,10 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
     wasted = shape[-1] < (2 if target.has_vectors else _VECTOR_CHANNELS - 2)
     if not lanes or not fits or wasted or name not in target.micro_kernels:
         return None
-    # A step of a tile: a load a position, two of weights, and two products and sums a position.
+    # A step of a tile: a load a position, two of weights, and two products and sums a position. A fifth position takes
+    # the last registers, which costs a little.
     counts = range(1, min(columns, target.row_positions) + 1)
-    positions = min(counts, key=lambda p: (ceil(columns / p) * (5 * p + 2), -p))
+    positions = min(counts, key=lambda p: (ceil(columns / p) * (5 * p + (5 if p > 4 else 2)), -p))
     input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
     wide = DType.FLOAT32 if lanes == 1 else DType.INT16
     return Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True)
