@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from host_batch import Row, ints, scalar
 
 IMAGE = "float[1,3,8,8] x"
@@ -25,6 +26,8 @@ GRAPH = (
     Row("inception", "float[1,4,6,6] x", "a = Conv(x, w1) b = Conv<pads=[1,1,1,1]>(x, w3) c = Conv<pads=[2,2,2,2]>(x, w5) m = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) d = Conv(m, w1) y = Concat<axis=1>(a, b, c, d)", {"w1": (3, 4, 1, 1), "w3": (5, 4, 3, 3), "w5": (2, 4, 5, 5)}),
     Row("swish", IMAGE, "a = Conv(x, w) s = Sigmoid(a) y = Mul(a, s)", {"w": (4, 3, 3, 3)}),
     Row("hard_swish_decomposed", IMAGE, "a = Conv(x, w) b = Add(a, three) c = Clip(b, zero, six) d = Mul(a, c) y = Div(d, six)", {"w": (4, 3, 3, 3), "three": scalar(3), "zero": scalar(0), "six": scalar(6)}, low=-6, high=6),
+    Row("clip_of_sigmoid", "float[2,15] x", "a = Sigmoid(x) y = Clip(a, l, h)", {"l": scalar(0.25), "h": scalar(0.75)}, low=-4, high=4),
+    Row("clip_of_product", "int32[2,15] x", "a = Mul(x, x) y = Clip(a, l, h)", {"l": np.int32(5), "h": np.int32(300)}, output_type="int32", low=-30, high=30),
     Row("inverted_residual", "float[1,4,6,6] x", "a = Conv(x, w1, b1) b = Clip(a, zero, six) c = Conv<group=12, pads=[1,1,1,1]>(b, w2, b2) d = Clip(c, zero, six) e = Conv(d, w3, b3) y = Add(x, e)", {"w1": (12, 4, 1, 1), "b1": (12,), "w2": (12, 1, 3, 3), "b2": (12,), "w3": (4, 12, 1, 1), "b3": (4,), "zero": scalar(0), "six": scalar(6)}),
     Row("squeeze_and_excite", "float[1,6,5,5] x", "a = Conv(x, w) g = GlobalAveragePool(a) h = Conv(g, w1, b1) i = Relu(h) j = Conv(i, w2, b2) k = Sigmoid(j) y = Mul(a, k)", {"w": (6, 6, 1, 1), "w1": (2, 6, 1, 1), "b1": (2,), "w2": (6, 2, 1, 1), "b2": (6,)}),
     Row("from_tensorflow", "float[1,8,8,3] x", "a = Transpose<perm=[0,3,1,2]>(x) b = Conv<pads=[0,0,1,1], strides=[2,2]>(a, w) c = Relu(b) d = Conv<group=4>(c, v) e = Transpose<perm=[0,2,3,1]>(d) f = Add(e, k) g = Transpose<perm=[0,3,1,2]>(f) m = ReduceMean<keepdims=0>(g, axes) y = MatMul(m, u)", {"w": (4, 3, 3, 3), "v": (4, 1, 2, 2), "k": (4,), "axes": ints(2, 3), "u": (4, 5)}),

@@ -8,6 +8,7 @@ from tinycast.ir.types import Array, DType, to_carrier
 
 _LEAST = {DType.INT32: (-(2**31), "INT32_MIN"), DType.INT64: (-(2**63), "INT64_MIN")}
 _LINE_COLUMNS = 116  # 120 less the indentation
+_MOST_READ = 256  # elements of an array that somebody may want to read
 
 
 def float_literal(value: float) -> str:
@@ -42,18 +43,37 @@ def string_literal(text: str) -> str:
 
 
 def table_rows(data: Array, dtype: DType) -> list[str]:
-    """Return the lines between the braces of an array's initializer, each at most 120 columns when indented by 4."""
+    """Return the lines between the braces of an array's initializer, each at most 120 columns when indented by 4.
+
+    Long arrays are written as tersely as C allows: nobody reads them, but compilers do, and disks keep them.
+    """
     flat, dtype = to_carrier(data.reshape(-1)), dtype.carrier
+    end = ","
     if dtype is DType.FLOAT64:
         items = [double_literal(float(v)) for v in flat]
+    elif dtype is DType.FLOAT32 and np.isfinite(flat).all():  # almost always, and much faster to print
+        items, end = list(map(str, flat)), "f,"
     elif dtype is DType.FLOAT32:
-        finite = bool(np.isfinite(flat).all())  # almost always, and much faster to print
-        items = [f"{v!s}f" if finite else float_literal(float(v)) for v in flat]
+        items = [float_literal(float(v)) for v in flat]
     elif dtype in _LEAST or dtype is DType.UINT32:
         items = [integer_literal(v, dtype) for v in flat.tolist()]
     else:
         items = [str(int(v)) for v in flat.tolist()]
     items = items or ["0"]  # C has no empty arrays
-    longest = max(map(len, items))
-    a_line = max(1, _LINE_COLUMNS // (longest + 2))
-    return [", ".join(items[i : i + a_line]) + "," for i in range(0, len(items), a_line)]
+    if len(items) <= _MOST_READ:
+        return _lines(f"{end} ".join(items) + end)
+    text = end.join(items) + end
+    if dtype is DType.FLOAT32:  # .5f and -.5f are numbers, too
+        text = f",{text}".replace(",0.", ",.").replace("-0.", "-.")[1:]
+    return _lines(text)
+
+
+def _lines(text: str) -> list[str]:
+    """The text in lines, each broken after a comma."""
+    lines, start = [], 0
+    while start < len(text):
+        rest = len(text) - start
+        end = len(text) if rest <= _LINE_COLUMNS else text.rindex(",", start, start + _LINE_COLUMNS) + 1
+        lines.append(text[start:end].lstrip())
+        start = end
+    return lines

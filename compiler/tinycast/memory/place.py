@@ -39,20 +39,23 @@ def place(graph: Graph, order: Sequence[int], lower_bound_bytes: int) -> Layout:
     spans = lifetimes(graph, order)
     overlaps = legal_overlaps(graph, order)
     nodes, work = _Budget(EXACT_NODES), _Budget(CHOICE_WORK)
-    best: tuple[_Arrangement, _Problem, list[Pair]] | None = None
+    best: tuple[_Arrangement, _Problem, list[Pair], bool] | None = None
     for pairs in _pair_choices(graph, order, lower_bound_bytes):
         problem = _Problem(graph, spans, pairs, overlaps)
         found = problem.greedy(work)
+        is_least = False
         if found.arena_bytes > lower_bound_bytes and len(problem.groups) <= EXACT_GROUPS:
             found = problem.exact(found, lower_bound_bytes, nodes)
+            is_least = not nodes.is_spent
         if best is None or found.arena_bytes < best[0].arena_bytes:
-            best = found, problem, pairs
+            best = found, problem, pairs, is_least
         if best[0].arena_bytes <= lower_bound_bytes or work.is_spent:
             break
     if best is None:
         raise InternalError("no choice of in-place pairs was tried", where="memory plan")
-    found, problem, pairs = best
-    found = problem.climb(found, lower_bound_bytes, _Budget(CLIMB_WORK))
+    found, problem, pairs, is_least = best
+    if not is_least:
+        found = problem.climb(found, lower_bound_bytes, _Budget(CLIMB_WORK))
     return Layout(problem.buffer_offsets(found), found.arena_bytes, tuple(pairs))
 
 
@@ -121,6 +124,8 @@ class _Arrangement(NamedTuple):
     offsets: list[int]  # of each group
     sequence: list[int]  # of placing that gives these offsets
     tight: bool = False
+    tops: Sequence[int] = ()  # bytes taken, and work done, once each of the sequence is placed
+    work: Sequence[int] = ()
 
 
 class _Problem:
@@ -156,31 +161,55 @@ class _Problem:
     def buffer_offsets(self, found: _Arrangement) -> tuple[int, ...]:
         return tuple(found.offsets[self.group_of[b]] for b in range(len(self.group_of)))
 
-    def arrange(self, sequence: list[int], budget: _Budget, *, tight: bool, limit: int) -> _Arrangement | None:
+    def arrange(
+        self,
+        sequence: list[int],
+        budget: _Budget,
+        *,
+        tight: bool,
+        limit: int,
+        like: _Arrangement | None = None,
+        same: int = 0,
+    ) -> _Arrangement | None:
         """Place the groups one by one: at the lowest free offset, or (`tight`) in the smallest gap that takes them.
 
-        None as soon as the arena passes `limit` bytes.
+        None as soon as the arena passes `limit` bytes. The first `same` groups are those of `like`, and lie as there;
+        they are charged for nevertheless, so that what is found does not depend on it.
         """
         offsets = [-1] * len(self.groups)
-        arena = 0
-        for g in sequence:
+        tops: list[int] = []
+        work: list[int] = []
+        arena = done = 0
+        if like is not None and same:
+            tops, work = list(like.tops[:same]), list(like.work[:same])
+            arena, done = tops[-1], work[-1]
+            for g in sequence[:same]:
+                offsets[g] = like.offsets[g]
+        for g in sequence[same:]:
             # Forbidden are the offsets strictly between the two bounds of each neighbour already placed.
             blocked = [(o - below, o + above) for h, below, above in self.near[g] if (o := offsets[h]) >= 0]
+            done += 1 + len(blocked)
             blocked.sort()
-            budget.spend(1 + len(blocked))
             at, gaps = 0, []
             for low, high in blocked:
                 if at <= low:
-                    gaps.append((low - at, at))
                     if not tight:
                         break
+                    gaps.append((low - at, at))
                 if high > at:
                     at = high
-            offsets[g] = at = min(gaps)[1] if gaps else at
-            arena = max(arena, at + self.sizes[g])
-            if arena > limit:
-                return None
-        return _Arrangement(arena, offsets, sequence, tight)
+            if gaps:
+                at = min(gaps)[1]
+            offsets[g] = at
+            if at + self.sizes[g] > arena:
+                arena = at + self.sizes[g]
+                if arena > limit:
+                    budget.spend(done)
+                    return None
+            tops.append(arena)
+            work.append(done)
+        budget.spend(done)
+        return _Arrangement(arena, offsets, sequence, tight, tops, work)
 
     def greedy(self, budget: _Budget) -> _Arrangement:
         """The best of several fixed rules."""
@@ -205,22 +234,26 @@ class _Problem:
 
     def climb(self, best: _Arrangement, lower_bound_bytes: int, budget: _Budget) -> _Arrangement:
         """Hill climbing over sequences: a group that lies high is placed before a neighbour, or two change places."""
+        if not best.tops:  # from the exact search; placed by its sequence, no group comes to lie higher
+            best = self.arrange(best.sequence, budget, tight=best.tight, limit=best.arena_bytes) or best
         rng = random.Random(SEED)
         count = len(self.groups)
-        sequence = best.sequence
+        high: list[int] = []  # positions of those that lie high
         while best.arena_bytes > lower_bound_bytes and not budget.is_spent:
-            trial = list(sequence)
-            high = [p for p, g in enumerate(trial) if best.offsets[g] + self.sizes[g] > lower_bound_bytes]
+            trial = list(best.sequence)
+            high = high or [p for p, g in enumerate(trial) if best.offsets[g] + self.sizes[g] > lower_bound_bytes]
             position = rng.choice(high)
             earlier = [p for p in range(position) if trial[p] in self.apart[trial[position]]]
             if earlier and rng.random() < 0.7:
-                trial.insert(rng.choice(earlier), trial.pop(position))
+                first = rng.choice(earlier)
+                trial.insert(first, trial.pop(position))
             else:
                 a, b = rng.randrange(count), rng.randrange(count)
                 trial[a], trial[b] = trial[b], trial[a]
-            found = self.arrange(trial, budget, tight=best.tight, limit=best.arena_bytes)
+                first = min(a, b)
+            found = self.arrange(trial, budget, tight=best.tight, limit=best.arena_bytes, like=best, same=first)
             if found is not None:
-                best, sequence = found, trial
+                best, high = found, []
         return best
 
     def exact(self, best: _Arrangement, lower_bound_bytes: int, budget: _Budget) -> _Arrangement:

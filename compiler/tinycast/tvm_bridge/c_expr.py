@@ -98,9 +98,7 @@ class ExpressionPrinter:
             self.functions.add("tc_relu")
             return f"tc_relu({self.text(expr.a)})", _ATOM
         if kind in (tirx.Min, tirx.Max):
-            a, b = self._operand(expr.a, _SHIFT), self._operand(expr.b, _SHIFT)
-            sign = "<" if kind is tirx.Min else ">"
-            return self._narrow(f"{a} {sign} {b} ? {a} : {b}", str(expr.ty), _TERNARY)
+            return self._extreme(expr.a, expr.b, "min" if kind is tirx.Min else "max", str(expr.ty))
         if kind is tirx.Not:
             return f"!{self._operand(expr.a, _UNARY)}", _UNARY
         if kind is tirx.Select:
@@ -123,9 +121,20 @@ class ExpressionPrinter:
             left, right = self._operand(a, level), self._operand(b, level + 1)
         return self._narrow(f"{left} {sign} {right}", dtype, level)
 
+    def _extreme(self, a: Any, b: Any, name: str, dtype: str) -> tuple[str, int]:
+        """min or max; by a function where an operand, which a condition would print twice, takes work to compute."""
+        if not (_takes_work(a) or _takes_work(b)):
+            left, right = self._operand(a, _SHIFT), self._operand(b, _SHIFT)
+            return self._narrow(f"{left} {'<' if name == 'min' else '>'} {right} ? {left} : {right}", dtype, _TERNARY)
+        function = f"tc_{name}_{'int32' if dtype in _NARROW else dtype}"
+        self.functions.add(function)
+        return self._narrow(f"{function}({self.text(a)}, {self.text(b)})", dtype, _ATOM)
+
     def _narrow(self, text: str, dtype: str, level: int) -> tuple[str, int]:
         """C computes in int: what TVM calls int8 arithmetic is cast back to it."""
-        return (f"({c_type(dtype)})({text})", _UNARY) if dtype in _NARROW else (text, level)
+        if dtype not in _NARROW:
+            return text, level
+        return f"({c_type(dtype)}){text if level == _ATOM else f'({text})'}", _UNARY
 
     def _choice(self, condition: Any, yes: Any, no: Any, dtype: str) -> tuple[str, int]:
         text = f"{self._operand(condition, _OR)} ? {self._operand(yes, _OR)} : {self._operand(no, _TERNARY)}"
@@ -144,3 +153,10 @@ class ExpressionPrinter:
             load = expr.args[0]
             return f"&{self._element(load.source, self.text(load.indices[0]))}", _UNARY
         raise InternalError(f"no C for the intrinsic {name}")
+
+
+def _takes_work(expr: Any) -> bool:
+    """Whether the expression is more than an element, a variable, a constant, or an index made of these."""
+    if isinstance(expr, tirx.Add | tirx.Sub | tirx.Mul) and str(expr.ty) == "int32":
+        return _takes_work(expr.a) or _takes_work(expr.b)
+    return not isinstance(expr, tirx.IntImm | tirx.FloatImm | tirx.Var | TensorLoad)

@@ -184,15 +184,7 @@ def _break(text: str, limit: int) -> int:
 
 def _needing_memory(body: Any) -> set[Any]:
     """Buffers that are read or written at an index which is not a constant, or whose address is taken."""
-    found = set()
-    views = []
-    for node in walk(body):
-        if isinstance(node, tvm.ir.TensorLoad) and not isinstance(node.indices[0], tirx.IntImm):
-            found.add(node.source)
-        elif isinstance(node, tirx.BufferStore) and not isinstance(node.indices[0], tirx.IntImm):
-            found.add(node.buffer)
-        elif isinstance(node, tvm.ir.Call) and node.op.name.endswith("address_of"):
-            found.add(node.args[0].source)
-        elif type(node).__name__ == "DeclBuffer":
-            views.append(node)
-    return found | {view.data.args[0] for view in views if view.buffer in found}
+    found = {n.source for n in walk(body, tvm.ir.TensorLoad) if not isinstance(n.indices[0], tirx.IntImm)}
+    found |= {n.buffer for n in walk(body, tirx.BufferStore) if not isinstance(n.indices[0], tirx.IntImm)}
+    found |= {c.args[0].source for c in walk(body, tvm.ir.Call) if c.op.name.endswith("address_of")}
+    return found | {view.data.args[0] for view in walk(body, tirx.DeclBuffer) if view.buffer in found}

@@ -9,22 +9,25 @@ import tvm_ffi
 from tvm import tirx
 
 
-def walk(root: Any, skip: Callable[[Any], bool] = lambda node: False) -> list[Any]:
-    """The node and everything below it, less what `skip` holds for and what is below that."""
+def walk(root: Any, *kinds: type, skip: Callable[[Any], bool] | None = None) -> list[Any]:
+    """The nodes of these kinds among `root` and all below it, as often as they occur.
+
+    Left out is what `skip`, which is asked of these kinds only, holds for, and what is below that.
+    """
     found: list[Any] = []
 
     def visit(node: Any) -> Any:
-        if skip(node):
+        if skip(node):  # type: ignore[misc]
             return tvm_ffi.WalkResult.SKIP
         found.append(node)
         return None
 
-    tvm_ffi.structural_walk(root, visit, order="pre")
+    tvm_ffi.structural_walk(root, (kinds, found.append if skip is None else visit), order="pre")
     return found
 
 
 def mentions(expression: Any, variable: Any) -> bool:
-    return any(variable.same_as(node) for node in walk(expression))
+    return any(variable.same_as(node) for node in walk(expression, tirx.Var))
 
 
 def map_loops(statement: Any, rewrite: Callable[[Any], Any | None]) -> Any:

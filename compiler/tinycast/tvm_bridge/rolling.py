@@ -28,7 +28,7 @@ def parallel_again(body: Any) -> Any:
 
 
 def _make_parallel(block: Any) -> Any:
-    rolled = any(isinstance(x, tirx.FloorMod) for region in block.writes for r in region.region for x in walk(r.min))
+    rolled = any(walk(r.min, tirx.FloorMod) for region in block.writes for r in region.region)
     if rolled or all(int(v.iter_type) != _OPAQUE for v in block.iter_vars):
         return block
     variables = [

@@ -20,34 +20,32 @@ Node = Any
 
 def start_from_addends(statement: Node) -> Node:
     """Rewrite every sequence of statements that sets, computes and reads sums."""
-    stored = [store.buffer for store in _below([statement], tirx.BufferStore)]
+    stored = {store.buffer for store in walk(statement, tirx.BufferStore)}
 
     def rewrite(sequence: Node) -> Node:
-        zeroed: list[Node] = []
-        for statement in sequence.seq:
-            if _is_zeroed(statement) and not any(statement.buffer.same_as(sums) for sums in zeroed):
-                zeroed.append(statement.buffer)
+        statements = list(sequence.seq)
+        zeroed = dict.fromkeys(statement.buffer for statement in statements if _is_zeroed(statement))
         for sums in zeroed:
-            statements = _rewrite(list(sequence.seq), sums, stored)
-            if statements is not None:
-                return tirx.SeqStmt(statements)
+            rewritten = _rewrite(statements, sums, stored)
+            if rewritten is not None:
+                return tirx.SeqStmt(rewritten)
         return sequence
 
     return tvm_ffi.structural_map(statement, (tirx.SeqStmt, rewrite))
 
 
-def _rewrite(statements: list[Node], sums: Node, stored: list[Node]) -> list[Node] | None:
+def _rewrite(statements: list[Node], sums: Node, stored: set[Node]) -> list[Node] | None:
     starts = [s for s in statements if _is_zeroed(s) and s.buffer.same_as(sums)]
     rest = [s for s in statements if not any(s is start for start in starts)]
 
     def is_summed(node: Node) -> bool:
         return isinstance(node, tirx.BufferStore) and bool(node.buffer.same_as(sums))
 
-    if not all(_adds_to_itself(node) for node in _below(rest, tirx.BufferStore) if is_summed(node)):
+    if not all(_adds_to_itself(node) for node in walk(rest, tirx.BufferStore) if is_summed(node)):
         return None
-    later = [node for statement in rest for node in walk(statement, is_summed)]
+    later = walk(rest, tirx.BufferStore, tirx.Add, TensorLoad, skip=is_summed)
     additions = [node for node in later if isinstance(node, tirx.Add) and _addend(node, sums) is not None]
-    by_kernels = [c for c in _below(rest, Call) if _is_named(c, "tvm_access_ptr") and c.args[1].same_as(sums)]
+    by_kernels = [c for c in walk(rest, Call) if _is_named(c, "tvm_access_ptr") and c.args[1].same_as(sums)]
     reads = [node for node in later if isinstance(node, TensorLoad) and node.source.same_as(sums)]
     # Compilers do it themselves for integers, if they see the sum.
     seen = not by_kernels and "float" not in str(sums.dtype)
@@ -58,35 +56,31 @@ def _rewrite(statements: list[Node], sums: Node, stored: list[Node]) -> list[Nod
         index, addend = _addend(add, sums) or (0, None)
         if not tvm_ffi.structural_equal(addends.setdefault(index, addend), addend):
             return None
-    changing = [loop.loop_var for loop in _below(rest, tirx.For)]
+    changing = [loop.loop_var for loop in walk(rest, tirx.For)]
     # What is read under a condition only may lie beyond the end of its array.
-    always = _below(rest, TensorLoad, unconditionally=True)
+    arrays = {addend.source for addend in addends.values()}
+    if not arrays.isdisjoint(stored):
+        return None
+    always = [load for load in _always(rest) if load.source in arrays]
     for addend in addends.values():
-        if any(addend.source.same_as(s) for s in stored) or not _is_among(addend, always):
+        if not _is_among(addend, always):
             return None
-        if any(v.same_as(c) for v in _below([addend], tirx.Var) for c in changing):
+        if any(v.same_as(c) for v in walk(addend, tirx.Var) for c in changing):
             return None
     if addends.keys() != {int(s.indices[0]) for s in starts}:
         return None
 
-    done = tirx.decl_buffer(sums.shape, sums.dtype)  # stands for sums, so that no other addend is taken for theirs
+    def keep_sums(store: Node, mutator: Any) -> Node:
+        return store if is_summed(store) else mutator.default_mutate(store)
 
-    def without_addend(add: Node) -> Node:
+    def without_addend(add: Node, mutator: Any) -> Node:
         found = _addend(add, sums)
-        return add if found is None else tirx.BufferLoad(done, [tirx.const(found[0], "int32")])
-
-    def as_sum(load: Node) -> Node:
-        return tirx.BufferLoad(sums, load.indices) if load.source.same_as(done) else load
-
-    def without_addends(store: Node) -> Node:
-        if is_summed(store):
-            return store
-        return tvm_ffi.structural_map(tvm_ffi.structural_map(store, (tirx.Add, without_addend)), (TensorLoad, as_sum))
+        return mutator.default_mutate(add) if found is None else tirx.BufferLoad(sums, [tirx.const(found[0], "int32")])
 
     return [
         tirx.BufferStore(sums, addends[int(s.indices[0])], s.indices)
         if any(s is start for start in starts)
-        else tvm_ffi.structural_map(s, (tirx.BufferStore, without_addends))
+        else tvm_ffi.structural_mutate(s, [(tirx.BufferStore, keep_sums), (tirx.Add, without_addend)])
         for s in statements
     ]
 
@@ -117,10 +111,11 @@ def _addend(add: Node, sums: Node) -> tuple[int, Node] | None:
     return None
 
 
-def _below(roots: Iterable[Node], kind: type, *, unconditionally: bool = False) -> list[Node]:
-    """Every node of that kind; `unconditionally`: only those that are evaluated whatever conditions say."""
-    nodes = (walk(root, _is_conditional) if unconditionally else walk(root) for root in roots)
-    return [node for below in nodes for node in below if isinstance(node, kind)]
+def _always(roots: Iterable[Node]) -> list[Node]:
+    """The elements that are read whatever conditions say."""
+    conditional = (Call, tirx.IfThenElse, tirx.Select)
+    nodes = walk(roots, TensorLoad, *conditional, skip=_is_conditional)
+    return [node for node in nodes if isinstance(node, TensorLoad)]
 
 
 def _is_conditional(node: Node) -> bool:
