@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["web.fixtures"]
+
+# Property tests draw the same examples in every run; `--hypothesis-profile=explore` draws others.
+settings.register_profile("same", deadline=None, derandomize=True, database=None)
+settings.register_profile("explore", deadline=None, database=None)
+settings.load_profile("same")
 
 ROOT = Path(__file__).resolve().parent.parent
 

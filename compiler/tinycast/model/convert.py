@@ -50,7 +50,38 @@ def _convert(proto: onnx.ModelProto, opset: int) -> onnx.ModelProto:
             entry.version = 9 if entry.domain in ("", "ai.onnx") else entry.version
     if opset < 7:
         _broadcast_slopes(proto)
-    return onnx.version_converter.convert_version(proto, OPSET)
+    if opset < 13:
+        _flatten_hardmax(proto.graph)
+    old_resizes = {node.output[0] for node in proto.graph.node if opset < 11 and node.op_type in ("Resize", "Upsample")}
+    converted = onnx.version_converter.convert_version(proto, OPSET)
+    for node in converted.graph.node:
+        if node.op_type == "Resize" and node.output[0] in old_resizes:
+            _keep_coordinates(node)
+    return converted
+
+
+def _flatten_hardmax(graph: onnx.GraphProto) -> None:
+    """Hardmax was over all axes from `axis` on before opset 13, as Softmax was, which the converter knows."""
+    for index, node in reversed(list(enumerate(graph.node))):
+        if node.op_type != "Hardmax":
+            continue
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+        rows, hard, shape = (f"{node.output[0]}_{what}" for what in ("rows", "hard", "shape"))
+        nodes = [
+            onnx.helper.make_node("Flatten", [node.input[0]], [rows], axis=axis),
+            onnx.helper.make_node("Hardmax", [rows], [hard], name=node.name, axis=1),
+            onnx.helper.make_node("Shape", [node.input[0]], [shape]),
+            onnx.helper.make_node("Reshape", [hard, shape], [node.output[0]]),
+        ]
+        del graph.node[index]
+        for position, new in enumerate(nodes):
+            graph.node.insert(index + position, new)
+
+
+def _keep_coordinates(node: onnx.NodeProto) -> None:
+    """Before opset 11 an element at i came from i / scale, the next one before it where the mode is nearest."""
+    stated = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    node.attribute.extend(onnx.helper.make_attribute(*item) for item in stated.items())
 
 
 def _scales_as_inputs(graph: onnx.GraphProto) -> None:

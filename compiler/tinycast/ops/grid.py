@@ -13,7 +13,9 @@ import numpy.typing as npt
 from tinycast.ir.graph import Routine, TensorType
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Node
+from tinycast.ops.product import BatchedProduct
 from tinycast.ops.scatter import indented
+from tinycast.ops.shape import Reshape, Transpose
 
 _TAPS = {"nearest": 1, "linear": 2, "cubic": 4}
 _MODES = {"bilinear": "linear", "bicubic": "cubic"}  # the names of opset 16
@@ -170,4 +172,24 @@ def import_grid_sample(node: Node) -> Value:
     return node.build.call_all(GridSample(sampler), [x, grid])[0]
 
 
-IMPORTERS = {"GridSample": import_grid_sample}
+def import_affine_grid(node: Node) -> Value:
+    """The positions of an image's pixels, (x, y, 1) or (x, y, z, 1) each, times the matrices: (N, H, W, 2) or so.
+
+    ONNX's function body of it has no meaning for a batch of one.
+    """
+    matrices, size = node.input(0), [int(n) for n in node.required(1)]
+    if matrices.dtype is not DType.FLOAT32:
+        node.reject("only float32 is supported", "cast the input to float32")
+    lengths = size[2:]
+    centres = [
+        np.linspace(-1, 1, n) if node.int("align_corners", 0) and n > 1 else (2 * np.arange(n) + 1) / n - 1
+        for n in lengths
+    ]
+    axes = [axis.reshape(-1) for axis in np.meshgrid(*centres, indexing="ij")]
+    positions = np.stack([*reversed(axes), np.ones(prod(lengths))], -1).astype(np.float32)
+    columns = node.build.call(Transpose((0, 2, 1)), [matrices])
+    y = node.build.call(BatchedProduct(), [node.build.constant(positions, "positions"), columns])
+    return node.build.call(Reshape((size[0], *lengths, len(lengths))), [y])
+
+
+IMPORTERS = {"AffineGrid": import_affine_grid, "GridSample": import_grid_sample}

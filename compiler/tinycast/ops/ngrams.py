@@ -112,12 +112,20 @@ def import_tf_idf_vectorizer(node: Node) -> Value:
     ]
     (y,) = build.call_all(CountRuns(counters, tuple(lengths), node.int("max_skip_count", 0) + 1), [rows, *tables])
     mode = node.text("mode", "TF")
-    weights = build.constant(np.asarray(node.floats("weights", []) or [1.0] * counters, np.float32), "weights")
+    weights = build.constant(_weights(node, places), "weights")
     if mode == "IDF":
         y = build.call(Clip(0.0, 1.0), [y])
     if mode != "TF":
         y = build.call(Binary(BinaryFunction.MUL), [y, weights])
     return y if len(x.shape) == 2 else build.call(Reshape((counters,)), [y])
+
+
+def _weights(node: Node, places: Sequence[int]) -> Array:
+    """The factor of each counter: that of the run it counts."""
+    stated = dict.fromkeys(places, 1.0)
+    for place, weight in zip(places, node.floats("weights", []), strict=False):
+        stated[place] = weight
+    return np.asarray([stated.get(place, 1.0) for place in range(max(places) + 1)], np.float32)
 
 
 IMPORTERS = {"TfIdfVectorizer": import_tf_idf_vectorizer}
