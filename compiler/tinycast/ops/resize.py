@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
+from tinycast.ops.crop_resize import crop_and_resize
 from tinycast.ops.gather import Gather
 from tinycast.ops.logic import Where
 from tinycast.ops.node import Node
@@ -131,13 +132,20 @@ def import_resize(node: Node) -> Value:
     x, build = node.input(0), node.build
     rank = len(x.shape)
     axes = [a % rank for a in node.ints("axes", range(rank))]
+    roi = node.optional(1) if node.kind == "Resize" else None
+    if roi is not None and roi.data is None and _crops(node):
+        sizes = node.constant(3)
+        if sizes is None or node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
+            node.reject(
+                "the region is computed, and so the size of the output", "give the operand sizes, or a constant region"
+            )
+        return crop_and_resize(node, x, roi, dict(zip(axes, map(int, sizes), strict=True)))
     grids = _grids(node, x, axes)
     mode, y = node.text("mode", "nearest"), x
-    transform = node.text("coordinate_transformation_mode", "half_pixel")
     counts = [1] * rank
     outside = [np.zeros(n, np.bool_) for n in x.shape]
     for axis, grid in grids.items():
-        crop = transform == "tf_crop_and_resize"
+        crop = _crops(node)
         if grid.outputs == grid.length and grid.scale == 1.0 and not crop:
             continue
         if crop:
@@ -176,6 +184,10 @@ def import_resize(node: Node) -> Value:
     return y
 
 
+def _crops(node: Node) -> bool:
+    return node.text("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize"
+
+
 def _grids(node: Node, x: Value, axes: Sequence[int]) -> dict[int, Grid]:
     """The resized axes, from the operands scales or sizes."""
     if node.kind == "Upsample":
@@ -195,7 +207,7 @@ def _grids(node: Node, x: Value, axes: Sequence[int]) -> dict[int, Grid]:
     else:
         scales = [float(s) for s in node.required(2)] if scales_in is not None else [1.0] * len(axes)
         wanted = [floor(length * s) for length, s in zip(lengths, scales, strict=True)]
-    roi_in = node.constant(1) if transform == "tf_crop_and_resize" else None
+    roi_in = node.constant(1) if _crops(node) else None
     roi = [0.0] * len(axes) + [1.0] * len(axes) if roi_in is None else [float(r) for r in roi_in]
     return {
         a: Grid(length, n, s, transform, roi[i], roi[len(axes) + i])
