@@ -17,8 +17,37 @@ static inline uint32_t tc_reciprocal_sqrt(uint32_t m)
     return (uint32_t)r;
 }
 
-/* The layer normalization of one row of `length` int8. The variance times length^2 is an integer; `epsilon` is what is
- * added to it, in 2^-20, and at least 1. Elements are normalized to Q20; then
+/* What deviations from the mean, times the number of elements, are divided by: a factor and a shift. */
+typedef struct {
+    int64_t factor;
+    int64_t half;
+    int32_t scale;
+} tc_deviation;
+
+/* The variance times length^2 is an integer; `epsilon` is what is added to it, in 2^-20, and at least 1. */
+static inline tc_deviation tc_deviation_of(int32_t sum, int64_t squares, int32_t length, int64_t epsilon)
+{
+    uint64_t variance = (uint64_t)(squares * length - (int64_t)sum * sum) * 1048576u + (uint64_t)epsilon;
+    int32_t scale = 16;
+    while (variance >= 4294967296u) {
+        variance >>= 2;
+        ++scale;
+    }
+    while (variance < 1073741824u) {
+        variance <<= 2;
+        --scale;
+    }
+    const tc_deviation deviation = {tc_reciprocal_sqrt((uint32_t)variance), (int64_t)1 << (scale - 1), scale};
+    return deviation;
+}
+
+/* In Q20. */
+static inline int32_t tc_normalized(int32_t deviation, tc_deviation rule)
+{
+    return (int32_t)((deviation * rule.factor + rule.half) >> rule.scale);
+}
+
+/* The layer normalization of one row of `length` int8. Elements are normalized to Q20; then
  * y = clamp((hi32(normalized * multiplier[i]) + addend[i]) >> shift). Not `centred`: the mean counts as zero. */
 static inline void tc_normalize_row(int8_t *y, const int8_t *x, const int32_t *multiplier, const int32_t *addend,
                                     int32_t length, int32_t zero_point, int32_t centred, int64_t epsilon, int32_t shift,
@@ -34,21 +63,9 @@ static inline void tc_normalize_row(int8_t *y, const int8_t *x, const int32_t *m
     if (!centred) {
         sum = 0;
     }
-    uint64_t variance = (uint64_t)(squares * length - (int64_t)sum * sum) * 1048576u + (uint64_t)epsilon;
-    int32_t scale = 16;
-    while (variance >= 4294967296u) {
-        variance >>= 2;
-        ++scale;
-    }
-    while (variance < 1073741824u) {
-        variance <<= 2;
-        --scale;
-    }
-    const int64_t factor = tc_reciprocal_sqrt((uint32_t)variance);
-    const int64_t half = (int64_t)1 << (scale - 1);
+    const tc_deviation rule = tc_deviation_of(sum, squares, length, epsilon);
     for (int32_t i = 0; i < length; ++i) {
-        const int64_t deviation = (x[i] - zero_point) * length - sum;
-        const int32_t normalized = (int32_t)((deviation * factor + half) >> scale);
+        const int32_t normalized = tc_normalized((x[i] - zero_point) * length - sum, rule);
         y[i] = (int8_t)tc_clamp(tc_mulhi_add(normalized, multiplier[i], addend[i]) >> shift, low, high);
     }
 }

@@ -32,7 +32,7 @@ _PLAIN_TYPES = frozenset(
 )
 _REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
 
-# Inputs that settle a shape or an axis, by operator: they are constants of the compiled model.
+# Inputs that settle a shape or an axis, by operator: they are constants of the compiled model. Nothing else is.
 BOUND_INPUTS: dict[str, tuple[int, ...]] = {
     "AffineGrid": (1,),
     "BlackmanWindow": (0,),
@@ -45,7 +45,7 @@ BOUND_INPUTS: dict[str, tuple[int, ...]] = {
     "Expand": (1,),
     "HammingWindow": (0,),
     "HannWindow": (0,),
-    "Loop": (0, 1),  # how many elements its scan outputs have
+    "Loop": (0,),  # how many elements its scan outputs have at most
     "MaxUnpool": (2,),
     "MelWeightMatrix": (0, 1),
     "NonMaxSuppression": (2,),
@@ -53,7 +53,7 @@ BOUND_INPUTS: dict[str, tuple[int, ...]] = {
     "Pad": (1, 3),
     "Range": (0, 1, 2),
     "Reshape": (1,),
-    "Resize": (1, 2, 3),
+    "Resize": (2, 3),
     "STFT": (1, 3),
     "SequenceErase": (1,),
     "SequenceInsert": (2,),
@@ -147,7 +147,7 @@ def bound_inputs(case: Case) -> dict[str, Array]:
         node.input[index]
         for node in [*case.model.graph.node, *(case.original.graph.node if case.original else ())]
         for index in BOUND_INPUTS.get(case.operator if node.op_type == "Shape" else node.op_type, ())
-        if index < len(node.input)
+        if index < len(node.input) and not (node.op_type == "Loop" and len(node.output) <= len(node.input) - 2)
     ]
     return {name: np.asarray(arrays[name]) for name in dict.fromkeys(names) if name in arrays}
 

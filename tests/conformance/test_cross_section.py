@@ -37,10 +37,22 @@ def test_classes(cases: list[Case]) -> None:
 def test_bound_inputs_are_few(cases: list[Case]) -> None:
     """What is computed stays to be computed: no case has its first input bound, unless that gives a shape alone."""
     windows = {"BlackmanWindow", "HammingWindow", "HannWindow"}
-    generators = {*windows, "ConstantOfShape", "MelWeightMatrix", "Range", "Loop"}  # Loop: how many rounds, so outputs
+    generators = {*windows, "ConstantOfShape", "MelWeightMatrix", "Range", "Loop"}
     for case in cases:
         first = next((v.name for v in case.model.graph.input), "")
         assert first not in case.bound or case.operator in generators, case.name
+
+
+def test_only_shapes_and_axes_are_bound(cases: list[Case]) -> None:
+    """Lengths, counts and axes are integers; floats are bound only where a length is computed of them."""
+    lengths_of_floats = {"OneHot", "Range", "Resize", "Upsample"}
+    for case in cases:
+        if case.kind in (Class.PLAIN, Class.DATA_TYPE):
+            kinds = {array.dtype.kind for array in case.bound.values()}
+            assert kinds <= {"i", "u"} or case.operator in lengths_of_floats, case.name
+    by_name = {case.name: case for case in cases}
+    assert set(by_name["test_loop11"].bound) == {"trip_count"}  # how long its scan output is at most
+    assert set(by_name["test_resize_tf_crop_and_resize"].bound) == {"sizes"}
 
 
 def test_most_cases_pass(cases: list[Case]) -> None:

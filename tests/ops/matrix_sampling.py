@@ -33,6 +33,7 @@ SAMPLING = (
     Row("col2im_strides", "float[1,6,4] x", "y = Col2Im<strides=[2,2], dilations=[2,1]>(x, s, b)", {"s": ints(7, 5), "b": ints(3, 2)}),
     Row("deform_conv", "float[2,2,4,5] x, float[2,12,3,5] o", "y = DeformConv<kernel_shape=[2,3], pads=[0,1,0,1]>(x, w, o)", {"w": (3, 2, 2, 3)}),
     Row("deform_conv_groups", "float[1,4,5,6] x, float[1,16,4,3] o, float[1,8,4,3] m", "y = DeformConv<group=2, offset_group=2, strides=[1,2], dilations=[1,2], pads=[0,0,0,1]>(x, w, o, b, m)", {"w": (6, 2, 2, 2), "b": (6,)}),
+    *(Row(f"resize_region_{mode}_{size}", "float[1,2,5,6] x, float[4] r", f'y = Resize<mode="{mode}", axes=[3,2], coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=3.0>(x, r, , s)', {"s": ints(size, 3)}, low=0, high=1.1) for mode in ("linear", "nearest") for size in (1, 4)),
     Row("det", "float[2,3,4,4] x", "y = Det(x)"),
     Row("det_singular", "float[3,3] x", "a = Mul(x, z) y = Det(a) w = Add(x, y)", {"z": floats(1, 0, 1)}, outputs="y w"),
 )  # fmt: skip

@@ -10,7 +10,41 @@ BOXES = "float[1,12,4] b, float[1,2,12] s"
 FEW = "above = Relu(x) few = Cast<to=9>(above) p = NonZero(few) "  # about half of the elements
 LIMITS = {"m": ints(3), "o": floats(0.2), "t": floats(-0.5)}
 
+LOOP_ENDS = """
+y, z, q = Loop<body=g (int64 n, bool c, float[3] h) => (bool d, float[3] m, float[3] o, int64 p) {
+    row = Gather(x, n)
+    m = Add(h, row)
+    o = Neg(m)
+    p = Mul(n, n)
+    s = ReduceMax<keepdims=0>(m)
+    d = Less(s, bound)
+}>(trips, go, i)
+l = ReduceSum<keepdims=0>(z)
+"""
+LOOP_READS_SOME = """
+y = Loop<body=g (int64 n, bool c, float h) => (bool d, float m) {
+    b = Mul(a, h)
+    s = ReduceSum<keepdims=0>(b)
+    m = Tanh(s)
+    d = Identity(c)
+}>(trips, , h)
+"""
+IF_READS_SOME = """
+y = If<then_branch=t () => (float u) { u = ReduceSum<keepdims=0>(a) }, else_branch=e () => (float v) {
+    b = Mul(a, a) v = ReduceMax<keepdims=0>(b) }>(c)
+"""
+SCAN_OF_SOME = """
+y, z = Scan<num_scan_inputs=1, body=g (float[2] h, float[2] r) => (float[2] n, float[2] o) {
+    n = Add(h, r)
+    o = Mul(n, r)
+}>(i, f)
+"""
+
 SIZES = (
+    Row("loop_ends_early", "bool go, float[5,3] x, float[3] i", LOOP_ENDS, {"trips": ints(5).reshape(()), "bound": scalar(1)}, outputs="y z q l", output_type="float float int64 float"),
+    Row("loop_reads_some", "float[3,4] x, int64 trips, float h", FEW + "t = Transpose(p) a = GatherND(x, t)" + LOOP_READS_SOME),
+    Row("if_reads_some", "float[3,4] x, bool c", FEW + "t = Transpose(p) a = GatherND(x, t)" + IF_READS_SOME),
+    Row("scan_of_some", "float[3,4] x, float[2] i", FEW + "t = Transpose(p) f = Cast<to=1>(t)" + SCAN_OF_SOME, outputs="y z"),
     Row("non_zero", "float[3,4] x", "a = Relu(x) y = NonZero(a)", output_type="int64"),
     Row("non_zero_bool", "bool[2,3,2] x", "y = NonZero(x)", output_type="int64"),
     Row("non_zero_int32", "int32[7] x", "y = NonZero(x)", output_type="int64"),

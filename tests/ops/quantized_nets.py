@@ -68,8 +68,8 @@ NETS = (
 MIXED = (
     Row("mixed_net", "float[1,3,8,8] x", """
         a = Conv<pads=[1,1,1,1]>(x, w1, b1) b = Softplus(a) c = Conv<group=4>(b, w2) d = Tanh(c) e = Add(d, k)
-        f = Flatten(e) h = Max(f, m) y = Gemm(h, w3, b3)""",
-        {"w1": (4, 3, 3, 3), "b1": (4,), "w2": (4, 1, 3, 3), "k": (1, 4, 1, 1), "w3": (144, 3), "b3": (3,), "m": (144,)}),
+        f = Flatten(e) h = LogSoftmax<axis=1>(f) y = Gemm(h, w3, b3)""",
+        {"w1": (4, 3, 3, 3), "b1": (4,), "w2": (4, 1, 3, 3), "k": (1, 4, 1, 1), "w3": (144, 3), "b3": (3,)}),
     Row("mixed_audio_net", "float[1,3,20] x", """
         a = Conv<pads=[1,1]>(x, w1) b = Exp(a) c = Add(b, a) d = Conv(c, w2) e = LogSoftmax<axis=1>(d) y = Flatten(e)""",
         {"w1": (4, 3, 3), "w2": (5, 4, 2)}),

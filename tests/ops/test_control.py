@@ -79,7 +79,7 @@ REFUSED = {
         "float[2] x",
         f"y = Loop<{BODY.format(kind='float[4]', more='')} {{ m = Concat<axis=0>(h, h) d = Identity(c) }}>(two, , x)",
     ),
-    "scan outputs depends on data": (
+    "its scan outputs have at most depends on data": (
         "float[2] x, int64 t",
         f"y, z = Loop<{BODY.format(kind='float[2]', more=', float[2] o')} "
         "{ m = Mul(h, h) o = Identity(m) d = Identity(c) }>(t, , x)",

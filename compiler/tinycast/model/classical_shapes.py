@@ -1,4 +1,4 @@
-"""Shapes and element types of what the operators of ai.onnx.ml give: ONNX's own inference leaves most of them out."""
+"""Shapes and types of what operators of ai.onnx.ml and ONNX Runtime give: ONNX's inference leaves most of them out."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def _outputs(node: ir.Node, shape: tuple[int, ...]) -> list[tuple[ir.DataType, t
     if (node.domain, node.op_type) == ("com.microsoft", "CDist"):
         other = node.inputs[1] and static_shape(node.inputs[1])
         return [(ir.DataType.FLOAT, (shape[0], other[0]))] if other else []
+    if (node.domain, node.op_type) == ("com.microsoft", "DynamicQuantizeLSTM"):
+        directions = 2 if node.attributes.get_string("direction", "forward") == "bidirectional" else 1
+        hidden = node.attributes.get_int("hidden_size", 0)
+        state = (directions, shape[1], hidden)
+        return [(ir.DataType.FLOAT, wanted) for wanted in ((shape[0], directions, shape[1], hidden), state, state)]
     if node.domain != DOMAIN:
         return []
     first = node.inputs[0]

@@ -179,23 +179,6 @@ def _dynamic_quantize_mat_mul(w: _Writer) -> _Results:
     return w.plus(w.call("MatMul", [a, b]), w.input(4))
 
 
-def _dynamic_quantize_lstm(w: _Writer) -> _Results:
-    """An LSTM with the weights in reals; what ONNX Runtime rounds of inputs and states on the way is not rounded."""
-    weights = []
-    for position, parameters in ((1, 8), (2, 10)):
-        data, scale, zero = (w.constant(i) for i in (position, parameters, parameters + 1))
-        if data is None or scale is None or zero is None:
-            return None
-        shape = (data.shape[0], 1, -1)
-        real = (data.astype(np.float32) - zero.astype(np.float32).reshape(shape)) * scale.reshape(shape)
-        weights.append(w.array(np.ascontiguousarray(real.transpose(0, 2, 1)), f"weight_{position}"))
-    node = w.node
-    inputs = [node.inputs[0], *weights, *node.inputs[3:8]]
-    lstm = ir.Node("", "LSTM", inputs, list(node.attributes.values()), num_outputs=len(node.outputs), name=node.name)
-    w.made.append(lstm)
-    return list(lstm.outputs)
-
-
 def _first(w: _Writer) -> ir.Value:
     value = w.input(0)
     assert value is not None
@@ -204,7 +187,6 @@ def _first(w: _Writer) -> ir.Value:
 
 _REWRITES: Mapping[str, Callable[[_Writer], _Results]] = {
     "BiasGelu": _gelu,
-    "DynamicQuantizeLSTM": _dynamic_quantize_lstm,
     "DynamicQuantizeMatMul": _dynamic_quantize_mat_mul,
     "FastGelu": _gelu,
     "FusedConv": _fused_conv,

@@ -10,10 +10,12 @@ from math import prod
 import numpy as np
 
 from tinycast.ir.fixed_point import sum_rule
-from tinycast.ir.graph import IntegerForm, Op, Pattern, QuantizedTensor, Tensor, TensorType, Tile
+from tinycast.ir.graph import IntegerForm, Op, Pattern, QuantizedInput, QuantizedTensor, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Node
 from tinycast.ops.requantize import add_requantize
+from tinycast.ops.shape import rescaled
+from tinycast.ops.weighted_sum import weighted_sum
 from tinycast.tvm_bridge import expr as te
 
 
@@ -105,8 +107,10 @@ class Binary(Op):
 
     def integer_form(self, form: IntegerForm) -> Value | None:
         a, b = (x.tensor for x in form.inputs)
-        if a is None or b is None:
-            return None
+        if self.function in (BinaryFunction.MIN, BinaryFunction.MAX):
+            return _extreme_of(form, self)
+        if a is None or b is None or self.function is BinaryFunction.DIV:
+            return _with_constant(form, self.function)
         if self.function in (BinaryFunction.ADD, BinaryFunction.SUB):
             return _integer_sum(form, a, b, -1.0 if self.function is BinaryFunction.SUB else 1.0)
         if self.function is not BinaryFunction.MUL:
@@ -114,6 +118,40 @@ class Binary(Op):
         accumulator = form.build.call(OffsetProduct(a.zero_point, b.zero_point), [a.value, b.value])
         ratio = np.asarray(a.scale * b.scale / form.scale)
         return add_requantize(form.build, accumulator, ratio, form.zero_point, form.bounds, 255 * 255, form.output.name)
+
+
+def _extreme_of(form: IntegerForm, op: Binary) -> Value | None:
+    """Both operands in the output's steps: rounding keeps their order."""
+    values = [rescaled_operand(form, operand) for operand in form.inputs]
+    known = [v for v in values if v is not None]
+    return form.build.call(op, known, form.output.name) if len(known) == len(values) else None
+
+
+def rescaled_operand(form: IntegerForm, operand: QuantizedInput) -> Value | None:
+    """An operand, constant or not, in the output's scale, zero point and bounds; None for floats of run time."""
+    real = operand.real()
+    if real is None:
+        return None if operand.activation is None else rescaled(form, operand.activation, named=False)
+    steps = np.floor(real / form.scale + 0.5) + form.zero_point
+    return form.build.constant(np.clip(steps, form.low, form.high).astype(np.int8), "steps")
+
+
+def _with_constant(form: IntegerForm, function: BinaryFunction) -> Value | None:
+    """An int8 tensor and a constant that is not quantized, or a divisor."""
+    (x, y), (a, b) = (operand.activation for operand in form.inputs), (operand.real() for operand in form.inputs)
+    tensor, real = (x, b) if a is None else (y, a)
+    if tensor is None or real is None:
+        return None
+    one, swapped = np.ones(()), a is not None
+    if function is BinaryFunction.MUL:
+        return weighted_sum(form, [(tensor, real)])
+    if function is BinaryFunction.ADD:
+        return weighted_sum(form, [(tensor, one)], real)
+    if function is BinaryFunction.SUB:
+        return weighted_sum(form, [(tensor, -one if swapped else one)], real if swapped else -real)
+    if function is BinaryFunction.DIV and not swapped and np.all(real != 0):
+        return weighted_sum(form, [(tensor, 1.0 / real)])
+    return None
 
 
 def _integer_sum(form: IntegerForm, a: QuantizedTensor, b: QuantizedTensor, sign: float) -> Value:
@@ -268,37 +306,11 @@ def import_sum(node: Node) -> Value:
     return node.build.call(Binary(BinaryFunction.MUL), [result, share])
 
 
-@dataclass(frozen=True)
-class PRelu(Op):
-    """y = x where x >= 0, else slope * x. Inputs: x, slope (broadcasts to x)."""
-
-    pattern = Pattern.ELEMENTWISE
-
-    def infer(self, inputs: Sequence[Value]) -> TensorType:
-        return TensorType(inputs[0].shape, inputs[0].dtype)
-
-    def reference(self, arrays: Sequence[Array]) -> Array:
-        x, slope = arrays
-        return np.asarray(np.where(x < 0, x * slope, x), x.dtype)
-
-    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
-        zero = te.const(0, out.dtype)
-        return te.elementwise(tensors, out.shape, lambda x, slope: te.select(x < zero, x * slope, x), "prelu")
-
-    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return self
-
-
-def import_prelu(node: Node) -> Value:
-    return node.build.call(PRelu(), [node.input(0), node.input(1)])
-
-
 IMPORTERS = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Min", "Max"), import_binary),
     "Mod": import_mod,
     "Sum": import_sum,
     "Mean": import_sum,
-    "PRelu": import_prelu,
     "Relu": import_relu,
     "Clip": import_clip,
 }

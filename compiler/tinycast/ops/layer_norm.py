@@ -15,7 +15,7 @@ from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.node import Imported, Node
 from tinycast.ops.reduce import ReduceMean
-from tinycast.ops.unary import Unary
+from tinycast.ops.unary import Real, Unary
 
 _LONGEST = 2**14  # elements of a row, with which no sum leaves its type
 _FRACTION_BITS = 20  # of the variance and of normalized elements
@@ -75,18 +75,40 @@ class LayerNorm(Op):
         shape = x.value.shape[self.axis :]
         length = prod(shape)
         scale, bias = (
-            np.broadcast_to(p, shape).reshape(-1) / form.scale
-            for p in (*(p for p in parameters if p is not None), np.zeros(()))[:2]
+            np.broadcast_to(p, shape).reshape(-1) for p in (*(p for p in parameters if p is not None), np.zeros(()))[:2]
         )
-        epsilon = max(1, round(self.epsilon * (length / x.scale) ** 2 * 2**_FRACTION_BITS))
-        shift = _shift(float(np.abs(scale).max()), float(np.abs(bias).max()))
-        if shift < _LEAST_SHIFT or length > _LONGEST or epsilon >= 2**61:
+        made = norm_rule(form, x.scale, length, self.epsilon, scale, bias)
+        if made is None:
             return None
-        multiplier = np.rint(scale * 2.0 ** (32 - _FRACTION_BITS + shift)).astype(np.int32)
-        addend = np.rint((bias + form.zero_point + 0.5) * 2.0**shift).astype(np.int32)
-        op = IntegerLayerNorm(self.axis, self.centred, x.zero_point, epsilon, shift, form.low, form.high)
-        constants = [form.build.constant(multiplier, "multiplier"), form.build.constant(addend, "addend")]
-        return form.build.call(op, [x.value, *constants], form.output.name)
+        rule, *tables = made
+        op = IntegerLayerNorm(self.axis, self.centred, x.zero_point, rule)
+        return form.build.call(op, [x.value, *tables], form.output.name)
+
+
+@dataclass(frozen=True)
+class NormRule:
+    """How normalized elements become int8. `epsilon` is in 2^-20 steps of the variance of the integers times the square
+    of the row's length."""
+
+    epsilon: int
+    shift: int
+    low: int
+    high: int
+
+
+def norm_rule(
+    form: IntegerForm, x_scale: float, length: int, epsilon: float, scale: Real, bias: Real
+) -> tuple[NormRule, Value, Value] | None:
+    """The rule for rows of `length`, with multipliers and addends for real scales and biases; None if there is none."""
+    scale, bias = scale / form.scale, bias / form.scale
+    steps = max(1, round(epsilon * (length / x_scale) ** 2 * 2**_FRACTION_BITS))
+    shift = _shift(float(np.abs(scale).max()), float(np.abs(bias).max()))
+    if shift < _LEAST_SHIFT or length > _LONGEST or steps >= 2**61:
+        return None
+    multiplier = np.rint(scale * 2.0 ** (32 - _FRACTION_BITS + shift)).astype(np.int32)
+    addend = np.rint((bias + form.zero_point + 0.5) * 2.0**shift).astype(np.int32)
+    tables = [form.build.constant(multiplier, "multiplier"), form.build.constant(addend, "addend")]
+    return NormRule(steps, shift, form.low, form.high), tables[0], tables[1]
 
 
 def _shift(scale: float, bias: float) -> int:
@@ -100,8 +122,7 @@ def _shift(scale: float, bias: float) -> int:
 
 @dataclass(frozen=True)
 class IntegerLayerNorm(Routine):
-    """Rows from `axis` on as runtime_c/generic/tc_normalize.h computes them. `epsilon` is in 2^-20 steps of the
-    variance of the integers times the square of the row's length.
+    """Rows from `axis` on as runtime_c/generic/tc_normalize.h computes them.
 
     Inputs: x int8, multiplier and addend int32, one an element of a row.
     """
@@ -110,10 +131,7 @@ class IntegerLayerNorm(Routine):
     axis: int
     centred: bool
     zero_point: int
-    epsilon: int
-    shift: int
-    low: int
-    high: int
+    rule: NormRule
 
     @property
     def title(self) -> str:
@@ -126,28 +144,36 @@ class IntegerLayerNorm(Routine):
         x, multiplier, addend = arrays
         length = multiplier.size
         rows = x.reshape(-1, length).astype(np.int64) - self.zero_point
-        total = rows.sum(1, keepdims=True) * self.centred
-        variance = np.square(rows).sum(1, keepdims=True) * length - total * total
-        variance = (variance << _FRACTION_BITS) + self.epsilon
-        scale = np.full_like(variance, 16)
-        for _ in range(16):
-            large, small = variance >= 2**32, variance < 2**30
-            variance = np.where(large, variance >> 2, np.where(small, variance << 2, variance))
-            scale += large.astype(np.int64) - small
-        factor = _reciprocal_sqrt(variance.astype(np.uint64))
-        normalized = ((rows * length - total) * factor + (np.int64(1) << (scale - 1))) >> scale
-        y = (mulhi(normalized.astype(np.int32), multiplier) + addend) >> self.shift
-        return (np.clip(y, self.low, self.high).astype(np.int8).reshape(x.shape),)
+        y = normalized_rows(rows, self.rule, multiplier, addend, centred=self.centred)
+        return (y.reshape(x.shape),)
 
     def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
         length = prod(inputs[1].shape)
         rows = prod(inputs[0].shape) // length
-        numbers = f"{length}, {self.zero_point}, {int(self.centred)}, INT64_C({self.epsilon}), {self.shift}"
+        rule = self.rule
+        numbers = f"{length}, {self.zero_point}, {int(self.centred)}, INT64_C({rule.epsilon}), {rule.shift}"
         return (
             f"for (int32_t row = 0; row < {rows}; ++row) {{\n"
             f"    tc_normalize_row(output_0 + row * {length}, input_0 + row * {length}, input_1, input_2,\n"
-            f"                     {numbers}, {self.low}, {self.high});\n}}\n"
+            f"                     {numbers}, {rule.low}, {rule.high});\n}}\n"
         )
+
+
+def normalized_rows(rows: Array, rule: NormRule, multiplier: Array, addend: Array, *, centred: bool) -> Array:
+    """The int8 results of rows (int64) of elements less their zero point; the tables broadcast to them."""
+    length = rows.shape[1]
+    total = rows.sum(1, keepdims=True) * centred
+    variance = np.square(rows).sum(1, keepdims=True) * length - total * total
+    variance = (variance << _FRACTION_BITS) + rule.epsilon
+    scale = np.full_like(variance, 16)
+    for _ in range(16):
+        large, small = variance >= 2**32, variance < 2**30
+        variance = np.where(large, variance >> 2, np.where(small, variance << 2, variance))
+        scale += large.astype(np.int64) - small
+    factor = _reciprocal_sqrt(variance.astype(np.uint64))
+    normalized = ((rows * length - total) * factor + (np.int64(1) << (scale - 1))) >> scale
+    y = (mulhi(normalized.astype(np.int32), multiplier) + addend) >> rule.shift
+    return np.asarray(np.clip(y, rule.low, rule.high), np.int8)
 
 
 def _reciprocal_sqrt(m: Array) -> Array:

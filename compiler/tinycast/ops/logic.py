@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.sizes import axis_count
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.counts import Mask
+from tinycast.ops.elementwise import rescaled_operand
 from tinycast.ops.node import Node
 from tinycast.tvm_bridge import expr as te
 
@@ -124,6 +125,14 @@ class Where(Op):
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return self
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        condition, *operands = form.inputs
+        values = [rescaled_operand(form, operand) for operand in operands]
+        known = [v for v in values if v is not None]
+        if len(known) < len(values) or condition.value.dtype is not DType.BOOL:
+            return None
+        return form.build.call(self, [condition.value, *known], form.output.name)
 
 
 @dataclass(frozen=True)

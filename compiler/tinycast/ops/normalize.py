@@ -14,6 +14,7 @@ from tinycast.ops.reduce import ReduceMean, ReduceSum
 from tinycast.ops.shape import Reshape
 from tinycast.ops.spatial import Frame, SpatialPool
 from tinycast.ops.unary import Unary
+from tinycast.ops.weighted_sum import ChannelAffine
 
 
 class Arithmetic:
@@ -73,7 +74,8 @@ def import_batch_norm(node: Node) -> Imported:
     known = [data.astype(np.float64).reshape(along) for data in given if data is not None]
     if len(known) == len(given) and not is_training:
         factor = known[0] / np.sqrt(known[3] + epsilon)
-        return a.add(a.mul(x, a.constant(factor, "factor")), a.constant(known[1] - known[2] * factor, "offset"))
+        operands = [a.constant(factor, "factor"), a.constant(known[1] - known[2] * factor, "offset")]
+        return node.build.call(ChannelAffine(), [x, *operands])
     scale, bias, mean, variance = (a.reshape(node.input(i), *along) for i in range(1, 5))
     if not is_training:
         return a.normalized(x, mean, variance, epsilon, scale, bias)
@@ -87,15 +89,6 @@ def import_batch_norm(node: Node) -> Imported:
         for i, own in ((3, own_mean), (4, own_variance))
     ]
     return (a.normalized(x, own_mean, own_variance, epsilon, scale, bias), *moved)
-
-
-def import_instance_norm(node: Node) -> Value:
-    x, a = node.input(0), Arithmetic(node)
-    axes = tuple(range(2, len(x.shape)))
-    along = (x.shape[1], *(1,) * len(axes))
-    scale, bias = (a.reshape(node.input(i), *along) for i in (1, 2))
-    mean = a.mean(x, axes)
-    return a.normalized(x, mean, a.variance(x, mean, axes), node.float("epsilon", 1e-5), scale, bias)
 
 
 def import_lrn(node: Node) -> Value:
@@ -134,7 +127,6 @@ def import_hardmax(node: Node) -> Value:
 IMPORTERS = {
     "BatchNormalization": import_batch_norm,
     "Hardmax": import_hardmax,
-    "InstanceNormalization": import_instance_norm,
     "LRN": import_lrn,
     "LpNormalization": import_lp_norm,
 }

@@ -23,8 +23,12 @@ class Recurrent(Routine):
     runtime: ClassVar[frozenset[str]] = frozenset({"tc_inner_product.h", "tc_math.h"})
     layer: Layer
 
+    def sizes_of(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, int, int]:
+        """Steps, sequences and hidden units, from the operands' shapes."""
+        return self.layer.sizes(shapes)
+
     def infer_all(self, inputs: Sequence[Value]) -> tuple[TensorType, ...]:
-        steps, batch, hidden = self.layer.sizes([v.shape for v in inputs])
+        steps, batch, hidden = self.sizes_of([v.shape for v in inputs])
         directions = len(self.layer.backward)
         y = (batch, steps, directions, hidden) if self.layer.batch_first else (steps, directions, batch, hidden)
         state = (batch, directions, hidden) if self.layer.batch_first else (directions, batch, hidden)
@@ -32,7 +36,7 @@ class Recurrent(Routine):
         return tuple(TensorType(shape, DType.FLOAT32) for shape in shapes)
 
     def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
-        steps, batch, hidden = self.layer.sizes([v.shape for v in inputs])
+        steps, batch, hidden = self.sizes_of([v.shape for v in inputs])
         columns = inputs[0].shape[-1] + hidden
         return len(self.layer.backward) * batch * steps * self.layer.kind.value * hidden * columns
 
@@ -105,31 +109,35 @@ ACTIVATIONS = {Kind.RNN: ("Tanh",), Kind.GRU: ("Sigmoid", "Tanh"), Kind.LSTM: ("
 _BACKWARD = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 
 
-def import_recurrent(node: Node) -> tuple[Value | None, ...]:
-    kind = Kind[node.kind]
+def read_layer(node: Node, kind: Kind) -> Layer:
+    """The layer that the node's attributes and operands describe."""
     present = {operand: value for operand in Operand if (value := node.optional(operand.value)) is not None}
     for operand, value in present.items():
         dtype = DType.INT32 if operand is Operand.LENGTHS else DType.FLOAT32
-        if value.dtype is not dtype:
+        is_integer_weight = node.kind == "DynamicQuantizeLSTM" and operand in (Operand.W, Operand.R)
+        if value.dtype is not dtype and not is_integer_weight:
             node.reject(f"input {operand.value} ({value.name}) is {value.dtype.value}, only {dtype.value} is supported")
     direction = node.text("direction", "forward").lower()
     if direction not in _BACKWARD:
         node.reject(f"the direction {direction} is not known", fix=f"use one of {', '.join(_BACKWARD)}")
     backward = _BACKWARD[direction]
     names = node.onnx.outputs
-    all_steps = bool(names) and bool(names[0].uses() or names[0].is_graph_output())
-    layer = Layer(
+    return Layer(
         kind,
         tuple(present),
         read_activations(node, len(backward), ACTIVATIONS[kind]),
         backward,
-        all_steps,
+        bool(names) and bool(names[0].uses() or names[0].is_graph_output()),
         bool(node.int("layout", 0)),
         bool(node.int("input_forget", 0)),
         bool(node.int("linear_before_reset", 0)),
     )
-    results = node.build.call_all(Recurrent(layer), list(present.values()))
-    return results if all_steps else (None, *results)
+
+
+def import_recurrent(node: Node) -> tuple[Value | None, ...]:
+    layer = read_layer(node, Kind[node.kind])
+    results = node.build.call_all(Recurrent(layer), [node.input(operand.value) for operand in layer.operands])
+    return results if layer.all_steps else (None, *results)
 
 
 IMPORTERS = {kind.name: import_recurrent for kind in Kind}

@@ -69,15 +69,15 @@ def kernel_body(layer: Layer, shapes: Sequence[tuple[int, ...]]) -> str:
 
     Parameters: the operands; Y where `all_steps`, Y_h, Y_c of an LSTM; scratch_0, `gates_kept` * H floats.
     """
-    return _Writer(layer, shapes).text()
+    return LayerWriter(layer, shapes, layer.sizes(shapes)).text()
 
 
-class _Writer:
+class LayerWriter:
     """The C of one layer. The states lie in Y_h and Y_c from the first step on; scratch_0 has the gates."""
 
-    def __init__(self, layer: Layer, shapes: Sequence[tuple[int, ...]]) -> None:
+    def __init__(self, layer: Layer, shapes: Sequence[tuple[int, ...]], sizes: tuple[int, int, int]) -> None:
         self._layer = layer
-        self._steps, self._batch, self._hidden = layer.sizes(shapes)
+        self._steps, self._batch, self._hidden = sizes
         self._columns = shapes[0][-1]
         self._rows = layer.kind.value * self._hidden
         self._given = {operand: f"input_{i}" for i, operand in enumerate(layer.operands)}
@@ -99,10 +99,7 @@ class _Writer:
         if layer.kind is not Kind.LSTM:
             del states[Operand.CELL]
         place = f"n * {len(layer.backward)} + d" if layer.batch_first else f"d * {self._batch} + n"
-        lines = [
-            f"const float *const w = {self._given[Operand.W]} + d * {self._rows * self._columns};",
-            f"const float *const r = {self._given[Operand.R]} + d * {self._rows * hidden};",
-        ]
+        lines = self.weights()
         if Operand.B in self._given:
             lines.append(f"const float *const bias = {self._given[Operand.B]} + d * {2 * self._rows};")
         if Operand.PEEPHOLES in self._given:
@@ -128,6 +125,13 @@ class _Writer:
             zero = self._y("t") + self._units("y[j] = 0.0f;")
             text += loop(f"int32_t t = length; t < {steps}; ++t", zero)
         return text
+
+    def weights(self) -> list[str]:
+        """The declarations of a direction's weights."""
+        return [
+            f"const float *const w = {self._given[Operand.W]} + d * {self._rows * self._columns};",
+            f"const float *const r = {self._given[Operand.R]} + d * {self._rows * self._hidden};",
+        ]
 
     def _y(self, step: str) -> str:
         count = len(self._layer.backward)
@@ -159,20 +163,20 @@ class _Writer:
         row = f"({_after(first_row)})" if first_row else "j"
         return f"{bias}tc_inner_product({weights} + {row} * {columns}, {factor}, {columns})"
 
-    def _gates(self, rows: int, activate: str = "") -> str:
+    def gates(self, rows: int, activate: str = "") -> str:
         """Both sums of the first `rows` rows; `activate` is what becomes of the variable `gate`."""
         sums = f"float gate = {self._sum(0, of_state=False)};\ngate += {self._sum(0, of_state=True)};\n"
         return loop(f"int32_t j = 0; j < {rows}; ++j", f"{sums}{activate}\ngates[j] = gate;")
 
     def _rnn(self, activations: Sequence[Activation]) -> str:
-        text = self._gates(self._hidden, activations[0].statements("gate"))
+        text = self.gates(self._hidden, activations[0].statements("gate"))
         return text + self._units("hidden[j] = gates[j];")
 
     def _gru(self, activations: Sequence[Activation]) -> str:
         """The first gate is the update gate, the second the reset gate, whose place then takes the third's result."""
         f, g = activations
         reset, third = _after(self._hidden), 2 * self._hidden
-        text = self._gates(2 * self._hidden, f.statements("gate"))
+        text = self.gates(2 * self._hidden, f.statements("gate"))
         start = f"float h = {self._sum(third, of_state=False)};\n"
         blend = "hidden[j] = (1.0f - gates[j]) * {new} + gates[j] * hidden[j];"
         if self._layer.linear_before_reset:
@@ -197,7 +201,7 @@ class _Writer:
             f"float o = gates[{at[1]}]{new.format(at[1])};\n{f('o')}",
             f"{h('c')}\nhidden[j] = o * c;",
         ]
-        return self._gates(4 * hidden) + self._units("\n".join(update))
+        return self.gates(4 * hidden) + self._units("\n".join(update))
 
 
 def _after(first: int) -> str:

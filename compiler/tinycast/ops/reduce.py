@@ -61,6 +61,9 @@ class ReduceSum(Op):
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return ReduceSum(tuple(sorted(perm[a] for a in self.axes)), self.offset)
 
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        return _integer_sum(form, self.axes, 1)
+
 
 @dataclass(frozen=True)
 class ReduceMean(Op):
@@ -90,15 +93,19 @@ class ReduceMean(Op):
         return build.call(Binary(BinaryFunction.DIV), [summed, divisor], name)
 
     def integer_form(self, form: IntegerForm) -> Value | None:
-        x = form.inputs[0].activation
-        if x is None:
-            return None
-        count = prod(x.value.shape[a] for a in self.axes)
-        zero = x.zero_point
-        acc = form.build.call(ReduceSum(self.axes, zero * count), [x.value])
-        ratio = np.asarray(x.scale / (form.scale * count))
-        bound = (255 + abs(zero)) * count
-        return add_requantize(form.build, acc, ratio, form.zero_point, form.bounds, bound, form.output.name)
+        return _integer_sum(form, self.axes, prod(form.inputs[0].value.shape[a] for a in self.axes))
+
+
+def _integer_sum(form: IntegerForm, axes: tuple[int, ...], divisor: int) -> Value | None:
+    """The sum over axes of an int8 tensor, divided."""
+    x = form.inputs[0].activation
+    if x is None:
+        return None
+    count, zero = prod(x.value.shape[a] for a in axes), x.zero_point
+    acc = form.build.call(ReduceSum(axes, zero * count), [x.value])
+    ratio = np.asarray(x.scale / (form.scale * divisor))
+    bound = (255 + abs(zero)) * count
+    return add_requantize(form.build, acc, ratio, form.zero_point, form.bounds, bound, form.output.name)
 
 
 def import_reduce(node: Node) -> Value:

@@ -9,50 +9,15 @@ from math import ceil, floor
 import numpy as np
 import numpy.typing as npt
 
-from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
-from tinycast.ir.types import Array, DType, Value
+from tinycast.ir.types import DType, Value
+from tinycast.ops.crop_resize import crop_and_resize
 from tinycast.ops.gather import Gather
 from tinycast.ops.logic import Where
 from tinycast.ops.node import Node
 from tinycast.ops.rearrange import Repeat
-from tinycast.tvm_bridge import expr as te
+from tinycast.ops.resample import Interpolate
 
 Taps = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]  # positions and weights, both (outputs, taps)
-
-
-@dataclass(frozen=True)
-class Resample(Op):
-    """y[…, i, …] = sum over t of x[…, positions[i, t], …] * weights[i, t]. Inputs: x, positions, weights."""
-
-    pattern = Pattern.CHANNELWISE
-    axis: int
-
-    @property
-    def title(self) -> str:
-        return "Resize"
-
-    def infer(self, inputs: Sequence[Value]) -> TensorType:
-        shape = list(inputs[0].shape)
-        shape[self.axis] = inputs[1].shape[0]
-        return TensorType(tuple(shape), inputs[0].dtype)
-
-    def reference(self, arrays: Sequence[Array]) -> Array:
-        x, positions, weights = arrays
-        taken = np.take(x.astype(np.float64), positions, self.axis)  # (…, outputs, taps, …)
-        shape = [1] * taken.ndim
-        shape[self.axis : self.axis + 2] = positions.shape
-        return np.asarray((taken * weights.reshape(shape)).sum(self.axis + 1), x.dtype)
-
-    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
-        x, positions, weights = tensors
-        axis = self.axis
-        tap = te.reduce_axis((0, int(positions.shape[1])), "tap")
-
-        def body(*i: te.Expr) -> te.Expr:
-            element = x(*i[:axis], positions(i[axis], tap), *i[axis + 1 :])
-            return te.sum(element * weights(i[axis], tap), axis=[tap])
-
-        return te.compute(out.shape, body, name="accumulator")
 
 
 @dataclass(frozen=True)
@@ -131,13 +96,22 @@ def import_resize(node: Node) -> Value:
     x, build = node.input(0), node.build
     rank = len(x.shape)
     axes = [a % rank for a in node.ints("axes", range(rank))]
+    roi = node.optional(1) if node.kind == "Resize" else None
+    if roi is not None and roi.data is None and _crops(node):
+        sizes = node.constant(3)
+        if sizes is None or node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
+            node.reject(
+                "the region is computed, and so the size of the output", "give the operand sizes, or a constant region"
+            )
+        return crop_and_resize(node, x, roi, dict(zip(axes, map(int, sizes), strict=True)))
     grids = _grids(node, x, axes)
     mode, y = node.text("mode", "nearest"), x
-    transform = node.text("coordinate_transformation_mode", "half_pixel")
     counts = [1] * rank
+    smooth: list[int] = []
+    parameters: list[Value] = []
     outside = [np.zeros(n, np.bool_) for n in x.shape]
     for axis, grid in grids.items():
-        crop = transform == "tf_crop_and_resize"
+        crop = _crops(node)
         if grid.outputs == grid.length and grid.scale == 1.0 and not crop:
             continue
         if crop:
@@ -165,7 +139,10 @@ def import_resize(node: Node) -> Value:
             build.constant(positions.astype(np.int32), "positions"),
             build.constant(weights.astype(np.float32), "weights"),
         ]
-        y = build.call(Resample(axis), [y, *tables])
+        smooth.append(axis)
+        parameters += tables
+    if smooth:
+        y = build.call(Interpolate(tuple(smooth)), [y, *parameters])
     if any(n > 1 for n in counts):
         y = build.call(Repeat(tuple(counts)), [y])
     if any(mask.any() for mask in outside):
@@ -174,6 +151,10 @@ def import_resize(node: Node) -> Value:
         fill = build.constant(np.asarray(node.float("extrapolation_value", 0.0), np.float32), "outside")
         y = build.call(Where(), [build.constant(mask, "is_outside"), fill, y])
     return y
+
+
+def _crops(node: Node) -> bool:
+    return node.text("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize"
 
 
 def _grids(node: Node, x: Value, axes: Sequence[int]) -> dict[int, Grid]:
@@ -195,7 +176,7 @@ def _grids(node: Node, x: Value, axes: Sequence[int]) -> dict[int, Grid]:
     else:
         scales = [float(s) for s in node.required(2)] if scales_in is not None else [1.0] * len(axes)
         wanted = [floor(length * s) for length, s in zip(lengths, scales, strict=True)]
-    roi_in = node.constant(1) if transform == "tf_crop_and_resize" else None
+    roi_in = node.constant(1) if _crops(node) else None
     roi = [0.0] * len(axes) + [1.0] * len(axes) if roi_in is None else [float(r) for r in roi_in]
     return {
         a: Grid(length, n, s, transform, roi[i], roi[len(axes) + i])

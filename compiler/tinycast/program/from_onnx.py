@@ -10,7 +10,6 @@ import onnx_ir
 
 from tinycast.errors import InternalError, ModelError, TinycastError
 from tinycast.ir.graph import Builder, Call, Program
-from tinycast.ir.sizes import size_error
 from tinycast.ir.types import DType, Value, inside
 from tinycast.ops import IMPORTERS
 from tinycast.ops.advice import advice, rewrite
@@ -131,7 +130,10 @@ class _GraphImporter:
         program.reserved.update(self.program.reserved)
         body = _GraphImporter(self._settings, program, graph, dict(zip(graph.inputs, inputs, strict=True)), self)
         body.run()
-        return program, tuple(body.captured)
+        read = {v for call in program.calls for v in call.inputs} | set(program.outputs)
+        unread = {here for here in body.captured.values() if here not in read}  # counts, mostly
+        program.inputs = [v for v in program.inputs if v not in unread]
+        return program, tuple(value for value, here in body.captured.items() if here not in unread)
 
     def _find(self, value: onnx_ir.Value) -> Value:
         """What stands for the ONNX value here: a value of a graph around this one becomes an input."""
@@ -144,17 +146,16 @@ class _GraphImporter:
     def _capture(self, value: Value, outer: Program) -> Value:
         if value.is_constant:
             return value
-        if value.sizes:
-            raise size_error("A body", self.program.name, [value])
         source = outer.producers().get(value)
         if source is not None and isinstance(source.op, Dequantize):  # the quantized tensor is what comes in
             here = self._capture(source.inputs[0], outer)
-            output = replace(value, name=self.program.unique_name(value.name))
+            output = replace(value, name=self.program.unique_name(value.name), sizes=here.sizes)
             self._append([replace(source, inputs=(here,), output=output)])
             return output
         if value not in self.captured:
-            self.captured[value] = replace(value)
-            self.program.inputs.append(self.captured[value])
+            self.captured[value] = here = replace(value)
+            self.program.inputs.append(here)
+            here.sizes = tuple(None if count is None else self._capture(count, outer) for count in value.sizes)
         return self.captured[value]
 
 
@@ -184,9 +185,6 @@ def _check_shape(expected: onnx_ir.Value, result: Value, source: str) -> None:
     if expected.shape is None or not expected.shape.is_static():
         return
     shape = tuple(int(d) for d in expected.shape.numpy())
-    if result.sizes and len(shape) == len(result.shape):  # a size that depends on data may have been declared
-        bounds = zip(shape, result.shape, result.sizes, strict=True)
-        shape = tuple(most if count is not None and n <= most else n for n, most, count in bounds)
     if result.sizes and len(shape) == len(result.shape):  # a size that depends on data may have been declared
         bounds = zip(shape, result.shape, result.sizes, strict=True)
         shape = tuple(most if count is not None and n <= most else n for n, most, count in bounds)

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 from tinycast.ir.graph import Builder, Call, Pattern, Program, Routine
 from tinycast.ir.types import Value
+from tinycast.ops.group_norm import GroupNorm
 from tinycast.ops.layer_norm import LayerNorm
 from tinycast.ops.pool import WindowMean
 from tinycast.ops.reduce import ReduceMean
+from tinycast.ops.resample import Interpolate
 from tinycast.ops.shape import Concat, Reshape
 
 
@@ -21,10 +23,13 @@ def expand_floats(program: Program) -> int:
 
     Normalizations become operators, means among them; means a sum and a division.
     """
-    return _expand(program, (LayerNorm,)) + _expand(program, (WindowMean, ReduceMean))
+    return _expand(program, (GroupNorm, Interpolate, LayerNorm)) + _expand(program, (WindowMean, ReduceMean))
 
 
-def _expand(program: Program, kinds: tuple[type[LayerNorm | WindowMean | ReduceMean], ...]) -> int:
+_Layer = GroupNorm | Interpolate | LayerNorm | ReduceMean | WindowMean
+
+
+def _expand(program: Program, kinds: tuple[type[_Layer], ...]) -> int:
     rewrites = 0
     for call in list(program.calls):
         if isinstance(call.op, kinds):

@@ -11,17 +11,18 @@ from tinycast.ir.graph import Builder, Call, Op, Pattern, Program
 from tinycast.ir.types import Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
+from tinycast.ops.group_norm import IntegerGroupNorm
 from tinycast.ops.pool import Pool
 from tinycast.ops.quantize import Table
 from tinycast.ops.shape import TO_NCHW, TO_NHWC, Move, Reshape, Transpose, perm_back
 
 
 def convert_to_nhwc(program: Program) -> int:
-    """Give every convolution and pool NHWC operands, between two Transposes."""
+    """Give every convolution, pool and integer normalization NHWC operands, between two Transposes."""
     rewrites = 0
     for call in list(program.calls):
         op = call.op
-        if not isinstance(op, Conv2D | Pool) or not op.channels_first:
+        if not isinstance(op, Conv2D | IntegerGroupNorm | Pool) or not op.channels_first:
             continue
         build = Builder(program, call.source, call.title)
         x = build.call(Transpose(TO_NHWC), [call.inputs[0]])

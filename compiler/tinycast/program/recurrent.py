@@ -43,7 +43,7 @@ def write_layers_in_integers(program: Program) -> int:
     """
     rewrites = 0
     for call in list(program.calls):
-        if isinstance(call.op, Recurrent) and call in program.calls:
+        if type(call.op) is Recurrent and call in program.calls:
             rewrites += _Layer(program, call, call.op).write()
             program.remove_dead()
     return rewrites

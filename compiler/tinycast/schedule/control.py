@@ -117,17 +117,20 @@ class _LoopWriter:
         body = [*_lines(inner), *(f"    {line}" for line in advance)]
         if any(self._number in s.arguments for s in self._steps):
             body.insert(0, "    const int64_t number = turn;")
+        if op.tells_rounds:
+            finish += self._rounds()
         lines = [*start, *self._bounds(), self._head(), *body, "}", *finish]
         pairs = tuple((len(self._call.inputs) + k, op.first_carried + k) for k in range(op.carried))
         macs = (op.trips or 1) * sum(s.macs for s in self._steps)
         return _step(self._call, symbol, lines, [inner], macs, self._buffers, pairs)
 
     def _bounds(self) -> list[str]:
-        lines = []
+        lines = ["int32_t turn = 0;"] if self._op.tells_rounds else []
+        most = "INT32_MAX" if self._op.trips is None else self._op.trips
         if self._op.counted:
             lines += [
                 "const int64_t wanted = input_0[0];",
-                "const int32_t turns = wanted < 0 ? 0 : wanted > INT32_MAX ? INT32_MAX : (int32_t)wanted;",
+                f"const int32_t turns = wanted < 0 ? 0 : wanted > {most} ? {most} : (int32_t)wanted;",
             ]
         if self._op.conditional:
             lines.append(f"bool condition = input_{int(self._op.counted)}[0];")
@@ -136,7 +139,17 @@ class _LoopWriter:
     def _head(self) -> str:
         bound = "turns" if self._op.counted else "INT32_MAX" if self._op.trips is None else self._op.trips
         condition = " && condition" if self._op.conditional else ""
-        return f"for (int32_t turn = 0; turn < {bound}{condition}; ++turn) {{"
+        start = "" if self._op.tells_rounds else "int32_t turn = 0"
+        return f"for ({start}; turn < {bound}{condition}; ++turn) {{"
+
+    def _rounds(self) -> list[str]:
+        """Zeros behind the elements that were made, and how many these are."""
+        op, trips = self._op, self._op.trips or 0
+        lines = [
+            f"memset(output_{op.carried + i} + turn * {v.size}, 0, (size_t)({trips} - turn) * {v.bytes});"
+            for i, v in enumerate(self._elements)
+        ]
+        return [*lines, f"output_{op.carried + len(self._elements)}[0] = turn;"]
 
     def _slice(self, whole: str, value: Value, is_reversed: bool) -> str:
         turn = f"({(self._op.trips or 0) - 1} - turn)" if is_reversed else "turn"

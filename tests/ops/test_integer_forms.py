@@ -1,0 +1,57 @@
+"""QDQ round each operator that has an integer form: no float is left, and results are a step from ONNX Runtime's."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir
+import pytest
+from host_batch import Array, Row, batches, loaded, program_of, run_each_on_host
+from qdq_rows import QDQ_ROWS, qdq_model
+from tinycast.ir.graph import Program
+from tinycast.ir.types import DType, Value
+from tinycast.model import Session
+
+_SAMPLES = 3
+
+
+def floats_in(program: Program) -> list[str]:
+    """The calls of a compiled model that read or give floats."""
+    return [c.title for c in program.calls if DType.FLOAT32 in {v.dtype for v in (*c.inputs, *c.outputs)}]
+
+
+@pytest.mark.parametrize("kind", ["int8", pytest.param("uint8", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rows", batches(QDQ_ROWS, 24), ids=lambda rows: f"{rows[0].name}..{rows[-1].name}")
+def test_operators_between_quantized_tensors(rows: tuple[Row, ...], kind: str) -> None:
+    models, samples, wanted, wrong = {}, {}, {}, []
+    programs: dict[str, Program] = {}
+    for row in rows:
+        proto = qdq_model(row, kind)
+        given = row.samples(row.proto(), _SAMPLES)
+        session = Session(onnx_ir.serde.deserialize_model(proto), optimized=False)
+        runs = [session.run({name: np.asarray(array[i]) for name, array in given.items()}) for i in range(_SAMPLES)]
+        models[row.name] = loaded(proto)
+        programs[row.name] = program = program_of(models[row.name])
+        samples[row.name] = {v.name: quantized(given[v.name], v) for v in program.inputs}
+        names = [str(v.name) for v in models[row.name].graph.outputs]
+        wanted[row.name] = {
+            name: quantized(np.stack([run[name] for run in runs]), value)
+            for name, value in zip(names, program.outputs, strict=True)
+        }
+        wrong += [f"{row.name}: {title} computes in float" for title in floats_in(program)]
+    results, failures = run_each_on_host(models, samples)
+    for name, outputs in results.items():
+        for port, y in outputs.items():
+            expected = wanted[name][port]
+            steps = np.abs(y.reshape(expected.shape).astype(np.int64) - expected.astype(np.int64)).max()
+            if steps > 1:
+                wrong.append(f"{name}: {port} is {steps} steps off")
+    assert not wrong + failures, "\n".join(wrong + failures)
+
+
+def quantized(array: Array, value: Value) -> Array:
+    """Reals as the compiled model's input or output has them."""
+    if array.dtype != np.float32 or value.dtype is DType.FLOAT32 or value.quant is None:
+        return array
+    low, high = value.dtype.bounds
+    steps = np.rint(array / np.float32(value.quant.scale[0])) + value.quant.zero_point[0]
+    return np.asarray(np.clip(steps, low, high), value.dtype.numpy)
