@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobilenet import int8_model
-from peers import PEERS, Peer
 from tinycast.execute.inputs import random_inputs
 from tinycast.execute.select import driver_for
 from tinycast.model import load, save, simplify
 from tinycast.pipeline import build, compile_model
+from tinycast.report.peers import PEERS, Peer
 from tinycast.schedule.goal import Optimize
 from tinycast.target.load import load_target
 
@@ -145,7 +145,7 @@ def page(measured: list[Row], small: list[Row]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     yield from (small_line(row, own[row.network, row.target]) for row in small)
     yield "\n## Others\n"
-    yield "In brackets: how many times ours that is. Data: benchmarks/peers.py.\n"
+    yield "In brackets: how many times ours that is. Data: compiler/tinycast/report/peers.py.\n"
     yield "| core | network | by | instructions | cycles | flash, bytes | arena, bytes | source |"
     yield "|---|---|---|---|---|---|---|---|"
     for peer in PEERS:

@@ -3,9 +3,10 @@
  * Arguments: markers=FILE,out=FILE. FILE has a line "HEX-ADDRESS ID" a marker: ID -1 starts counting, -2 stops,
  * 0 and up begin a layer. When QEMU exits, `out` gets "ID COUNT" of the last pass for each marker passed: the
  * instructions executed since the start when it was reached. Counting is exact: a block adds its length as it is
- * entered, and a marker within takes off what is still to come. Then a line "HEX-START HEX-END COUNT TAKEN" a block
- * entered between the first and the last marker: how often it was, and how often it was left for another place than
- * its end (a block in which counting begins or ends is counted whole or not at all).
+ * entered, and a marker within takes off what is still to come. Then a line "HEX-START HEX-END COUNT TAKEN LAYER" a block
+ * entered between the first and the last marker, and a layer that it ran in (-1 before the first): how often it was,
+ * how often it was left for another place than its end, and the layer. A block in which counting begins or ends is
+ * counted whole or not at all, one in which a layer begins belongs to that layer.
  *
  * No header: distributions ship none, and these few functions are the same since QEMU 4.2. */
 #include <inttypes.h>
@@ -57,14 +58,26 @@ struct run {
     uint64_t start;
     uint64_t end;
     uint64_t length; /* instructions */
-    uint64_t count;
+    uint64_t count;  /* in this layer so far */
     uint64_t taken;
     struct run *next;
+};
+
+/* What a run did in a layer that is over. */
+struct tally {
+    const struct run *run;
+    uint64_t count;
+    uint64_t taken;
+    long layer;
 };
 
 static struct marker *markers;
 static struct run *runs;
 static struct run *last_run;
+static struct tally *tallies;
+static size_t tally_count;
+static size_t tally_room;
+static long layer;
 static int is_counting;
 static size_t marker_count;
 static FILE *output;
@@ -78,6 +91,22 @@ static void *checked(void *memory)
         exit(EXIT_FAILURE);
     }
     return memory;
+}
+
+/* The layer is over: what ran in it is kept, and counting starts again at 0. */
+static void end_layer(void)
+{
+    for (struct run *run = runs; run != NULL; run = run->next) {
+        if (run->count != 0 || run->taken != 0) {
+            if (tally_count == tally_room) {
+                tally_room = 2 * tally_room + 1024;
+                tallies = checked(realloc(tallies, tally_room * sizeof *tallies));
+            }
+            tallies[tally_count++] = (struct tally){run, run->count, run->taken, layer};
+            run->count = 0;
+            run->taken = 0;
+        }
+    }
 }
 
 static void on_block(unsigned int cpu, void *data)
@@ -104,14 +133,19 @@ static void on_marker(unsigned int cpu, void *data)
         for (size_t i = 0; i < marker_count; i++) {
             markers[i].passed = 0;
         }
-        for (struct run *run = runs; run != NULL; run = run->next) {
-            run->count = 0;
-            run->taken = 0;
-        }
+        end_layer();
+        tally_count = 0;
+        layer = -1;
         last_run = NULL;
         is_counting = 1;
     } else if (place->marker->id == MARKER_END) {
+        end_layer();
         is_counting = 0;
+    } else if (is_counting && last_run != NULL) {
+        last_run->count--;
+        end_layer();
+        last_run->count++;
+        layer = place->marker->id;
     }
     place->marker->count = now - start;
     place->marker->passed = 1;
@@ -152,11 +186,10 @@ static void on_exit_write(plugin_id id, void *data)
             fprintf(output, "%ld %" PRIu64 "\n", markers[i].id, markers[i].count);
         }
     }
-    for (const struct run *run = runs; run != NULL; run = run->next) {
-        if (run->count != 0) {
-            fprintf(output, "%" PRIx64 " %" PRIx64 " %" PRIu64 " %" PRIu64 "\n", run->start, run->end, run->count,
-                    run->taken);
-        }
+    for (size_t i = 0; i < tally_count; i++) {
+        const struct tally *const tally = &tallies[i];
+        fprintf(output, "%" PRIx64 " %" PRIx64 " %" PRIu64 " %" PRIu64 " %ld\n", tally->run->start, tally->run->end,
+                tally->count, tally->taken, tally->layer);
     }
     fclose(output);
 }

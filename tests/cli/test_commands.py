@@ -243,6 +243,12 @@ def test_bench_measures_a_microcontroller(quantized: Path) -> None:
     assert data["macs"] == MACS == sum(layer["macs"] for layer in data["layers"])
     layers = sum(layer["instructions"] for layer in data["layers"])
     assert 0.99 * data["instructions"] <= layers <= data["instructions"]
+    for key in ("instructions", "cycles_estimate"):
+        assert data[key] == sum(layer[key] for layer in data["layers"]) + data["rest"][key]
+    assert data["cycles_error"] == "10 % either way"
+    assert max(layer["scratch_bytes"] for layer in data["layers"]) > 0
+    assert data["network"] is None
+    assert not data["peers"]
     assert data["ram_bytes"] >= data["arena_bytes"] + data["stack_bytes"]
     assert data["flash_bytes"] >= data["text_bytes"] > data["weights_bytes"]
     assert 1 < data["cycles_estimate"] / data["instructions"] < 2
@@ -257,6 +263,7 @@ def test_bench_says_null_for_what_nothing_counts() -> None:
     assert data["instructions"] is data["flash_bytes"] is data["ram_bytes"] is None
     assert data["arena_bytes"] > 0
     assert all(layer["instructions"] is None for layer in data["layers"])
+    assert data["rest"] == {"instructions": None, "cycles_estimate": None}
 
 
 def test_targets_and_ops_list_all() -> None:

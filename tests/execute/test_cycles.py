@@ -58,6 +58,14 @@ def test_drivers_agree(name: str) -> None:
     for driver in drivers_of(load_target(name)):
         if driver.available():
             measured = driver.run(FILES, MANIFEST, {"x": samples(3)})
+            assert measured.layer_cycles is None
+            by_layer = driver.run(FILES, MANIFEST, {"x": samples(3)}, profile=True)
+            assert by_layer.layer_cycles is not None
+            assert by_layer.layer_instructions is not None
+            assert by_layer.cycles_estimate is not None
+            for cycles, instructions in zip(by_layer.layer_cycles, by_layer.layer_instructions, strict=True):
+                assert instructions / 2 <= cycles <= 2.5 * instructions
+            assert 0 < by_layer.cycles_estimate - sum(by_layer.layer_cycles) < 40
             assert measured.instructions is not None
             assert measured.cycles_estimate is not None
             assert measured.instructions / 2 <= measured.cycles_estimate <= 2.5 * measured.instructions

@@ -10,7 +10,7 @@ import tinycast
 from tinycast.artifact import Artifact
 from tinycast.emit.kernels import Function
 from tinycast.emit.ports import PortView, StateView
-from tinycast.ir.kernel import Compiled, Streamed
+from tinycast.ir.kernel import Compiled, Role, Streamed
 from tinycast.memory import certificate
 
 MANIFEST_VERSION = 1
@@ -47,6 +47,7 @@ def build_manifest(
                 "op": step.op,
                 "symbol": call.symbol,
                 "macs": step.macs,
+                "scratch_bytes": sum(value.bytes for value in step.values(Role.SCRATCH)),
                 "sources": list(step.sources),
                 "notes": list(step.notes),
             }

@@ -19,9 +19,11 @@ def counts_to_measurement(
     sample_count: int,
     counts: Mapping[int, int],
     sizes: FirmwareSizes,
-    cycles_estimate: int | None,
+    cycles: Mapping[int, int] | None,
 ) -> Measurement:
     """Turn the harness's output file and the instructions counted up to each marker into a measurement.
+
+    `cycles` are those estimated for each layer, see `estimate_cycles`.
 
     A layer's share reaches from its marker to the next one's, the last's to the end; what comes before the
     first layer belongs to none.
@@ -29,7 +31,8 @@ def counts_to_measurement(
     if MARKER_END not in counts:
         raise InternalError("the instruction counter saw no inference")
     total = counts[MARKER_END]
-    starts = [counts[index] for index in sorted(counts) if index >= 0]
+    indices = [index for index in sorted(counts) if index >= 0]
+    starts = [counts[index] for index in indices]
     layers = tuple(stop - start for start, stop in zip(starts, [*starts[1:], total], strict=True)) if starts else None
     return Measurement(
         outputs=join_samples(manifest, raw[:-STACK_FIELD_BYTES], sample_count),
@@ -37,5 +40,6 @@ def counts_to_measurement(
         layer_instructions=layers,
         stack_bytes=int.from_bytes(raw[-STACK_FIELD_BYTES:], "little"),
         sizes=sizes,
-        cycles_estimate=cycles_estimate,
+        cycles_estimate=None if cycles is None else sum(cycles.values()),
+        layer_cycles=None if cycles is None or not indices else tuple(cycles.get(index, 0) for index in indices),
     )

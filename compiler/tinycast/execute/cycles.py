@@ -16,6 +16,7 @@ with silicon.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -28,12 +29,16 @@ from tinycast.target.types import Target
 
 @dataclass(frozen=True)
 class Run:
-    """Instructions from `start` up to `end` that ran `count` times, `taken` times with a jump at their end."""
+    """Instructions from `start` up to `end` that ran `count` times, `taken` times with a jump at their end.
+
+    `layer` is the one that they ran in, -1 before the first one and where layers are not told apart.
+    """
 
     start: int
     end: int
     count: int
     taken: int
+    layer: int = -1
 
 
 class Kind(Enum):
@@ -61,19 +66,31 @@ class Timed:
 _DIVIDE_CYCLES = 7
 
 
-def estimate_cycles(elf: Elf, target: Target, runs: Iterable[Run]) -> int | None:
-    """The estimated cycles of `runs`; None for a core that there are no rules for."""
+def estimate_cycles(elf: Elf, target: Target, runs: Iterable[Run]) -> dict[int, int] | None:
+    """The estimated cycles of `runs`, by layer; None for a core that there are no rules for."""
     if not target.cycle_rules:
         return None
+    rules = _rules_of(target)
+    code = {address: classify(opcode) for address, opcode in thumb_instructions(elf)}
+    cycles: Counter[int] = Counter()
+    bodies: dict[tuple[int, int], int] = {}
+    for run in runs:
+        key = run.start, run.end
+        if key not in bodies:
+            bodies[key] = rules.cycles([code[address] for address in range(*key, 2) if address in code])
+        cycles[run.layer] += run.count * bodies[key] + run.taken * rules.branch_cycles
+    return dict(cycles)
+
+
+def error_of_estimate(target: Target) -> str | None:
+    """How far off the estimate may be, in words; None for a core that there are no rules for."""
+    return _rules_of(target).error if target.cycle_rules else None
+
+
+def _rules_of(target: Target) -> _Rules:
     if target.cycle_rules not in _RULES:
         raise InternalError(f"there are no cycle rules {target.cycle_rules!r}", where=target.name)
-    rules = _RULES[target.cycle_rules]
-    code = {address: classify(opcode) for address, opcode in thumb_instructions(elf)}
-    total = 0
-    for run in runs:
-        body = [code[address] for address in range(run.start, run.end, 2) if address in code]
-        total += run.count * rules.cycles(body) + run.taken * rules.branch_cycles
-    return total
+    return _RULES[target.cycle_rules]
 
 
 def single_issue(body: Sequence[Timed]) -> int:
@@ -109,12 +126,13 @@ def dual_issue(body: Sequence[Timed]) -> int:
 class _Rules:
     cycles: Callable[[Sequence[Timed]], int]
     branch_cycles: int  # what a jump adds to the instruction's own cycle
+    error: str
 
 
 _RULES = {
-    "cortex-m4": _Rules(single_issue, 2),
-    "cortex-m33": _Rules(single_issue, 1),
-    "cortex-m7": _Rules(dual_issue, 1),
+    "cortex-m4": _Rules(single_issue, 2, "10 % either way"),
+    "cortex-m33": _Rules(single_issue, 1, "20 % either way"),
+    "cortex-m7": _Rules(dual_issue, 1, "a lower bound, up to 50 % too low"),
 }
 
 

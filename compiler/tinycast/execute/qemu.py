@@ -89,8 +89,8 @@ class QemuDriver:
 
 def _runs(lists: list[list[str]]) -> list[Run]:
     """The blocks in the plugin's output."""
-    blocks = [fields for fields in lists if len(fields) == 4]
-    return [Run(int(start, 16), int(end, 16), int(count), int(taken)) for start, end, count, taken in blocks]
+    blocks = [fields for fields in lists if len(fields) == 5]
+    return [Run(int(start, 16), int(end, 16), *map(int, counts)) for start, end, *counts in blocks]
 
 
 @cache

@@ -38,7 +38,8 @@ class Measurement:
 
     `instructions` is exact, for the last sample: from just before the call of `<name>_run` to its return.
     `layer_instructions` splits it by the manifest's layers (with `profile` only). `stack_bytes` is what
-    `<name>_run` and all below it used. `cycles_estimate` is for the last sample too: see cycles.py.
+    `<name>_run` and all below it used. `cycles_estimate`, with `layer_cycles`, is for the last sample too: see
+    cycles.py.
     """
 
     outputs: Mapping[str, Array]
@@ -47,6 +48,7 @@ class Measurement:
     stack_bytes: int | None = None
     sizes: FirmwareSizes | None = None
     cycles_estimate: int | None = None
+    layer_cycles: tuple[int, ...] | None = None
 
 
 class Driver(Protocol):

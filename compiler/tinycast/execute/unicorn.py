@@ -80,8 +80,9 @@ class _Machine:
     _block: tuple[int, int] = (0, 0)  # address and bytes of the block running
     _lengths: dict[tuple[int, int], int] = field(default_factory=dict)
     # How often each block was entered, and how often it was left for another place than its end.
-    _entered: Counter[tuple[int, int]] = field(default_factory=Counter)
-    _taken: Counter[tuple[int, int]] = field(default_factory=Counter)
+    _entered: Counter[tuple[int, int, int]] = field(default_factory=Counter)  # address, bytes, layer
+    _taken: Counter[tuple[int, int, int]] = field(default_factory=Counter)
+    _layer: int = -1
     _is_measuring: bool = False
 
     def __post_init__(self) -> None:
@@ -172,9 +173,9 @@ class _Machine:
 
     def _on_block(self, _core: Any, address: int, size: int, _data: Any) -> None:
         if self._is_measuring:
-            self._entered[address, size] += 1
+            self._entered[address, size, self._layer] += 1
             if sum(self._block) != address:
-                self._taken[self._block] += 1
+                self._taken[*self._block, self._layer] += 1
         self._block = address, size
         self._total += self._length(address, size)
 
@@ -187,12 +188,20 @@ class _Machine:
             self.counts.clear()
             self._entered.clear()
             self._taken.clear()
+            self._layer = -1
+        elif identifier != MARKER_END:  # the block belongs to the layer that begins in it
+            self._entered[start, size, self._layer] -= 1
+            self._layer = identifier
+            self._entered[start, size, self._layer] += 1
         self._is_measuring = identifier != MARKER_END
         self.counts[identifier] = now
 
     def runs(self) -> list[Run]:
         """The blocks of what was counted."""
-        return [Run(start, start + size, n, self._taken[start, size]) for (start, size), n in self._entered.items()]
+        return [
+            Run(start, start + size, count, self._taken[start, size, layer], layer)
+            for (start, size, layer), count in self._entered.items()
+        ]
 
     def _length(self, address: int, size: int) -> int:
         key = address, size

@@ -127,10 +127,18 @@ def pruned_table(data: Data) -> list[RenderableType]:
 
 def bench_tables(data: Data) -> list[RenderableType]:
     """What `bench` says."""
-    keys = ("name", "op", "macs", "instructions")
-    rows = [[*(layer[key] for key in keys), _per_mac(layer["instructions"], layer["macs"])] for layer in data["layers"]]
-    rows.append(["all", "", data["macs"], data["instructions"], _per_mac(data["instructions"], data["macs"])])
-    cycles = data["cycles_estimate"]
+    has_cycles = data["cycles_estimate"] is not None
+    columns = ("layer", "operator", ">MACs", ">instructions", ">a MAC", *([">cycles, about"] if has_cycles else []))
+    rest = {"name": "the rest", "op": "", "macs": None, "scratch_bytes": None, **data["rest"]}
+    rows = [
+        [
+            *(layer[key] for key in ("name", "op", "macs", "instructions")),
+            _per_mac(layer["instructions"], layer["macs"]),
+            *([layer["cycles_estimate"]] if has_cycles else []),
+            layer["scratch_bytes"],
+        ]
+        for layer in (*data["layers"], rest, {**data, "name": "all", "op": "", "scratch_bytes": None})
+    ]
     sizes = [
         ("arena", data["arena_bytes"]),
         ("stack", data["stack_bytes"]),
@@ -140,14 +148,29 @@ def bench_tables(data: Data) -> list[RenderableType]:
     ]
     return [
         f"{data['name']} for {data['target']}, one inference on {data['driver']}",
-        make_table(("layer", "operator", ">MACs", ">instructions", ">a MAC"), rows),
-        *([] if cycles is None else [f"about {cycles:,} cycles with memory that has no wait states"]),
+        make_table((*columns, ">scratch, bytes"), rows),
+        *([f"Cycles are estimated for memory without wait states: {data['cycles_error']}."] if has_cycles else []),
         make_table(("memory", ">bytes"), sizes),
         *map(segment_line, data["segments"]),
+        *_peers_table(data),
     ]
 
 
-def _per_mac(instructions: int | None, macs: int) -> str | None:
+def _peers_table(data: Data) -> list[RenderableType]:
+    """What others need for the same network, and how many times ours that is."""
+    keys = ("instructions", "cycles", "arena_bytes", "flash_bytes")
+    own = {**data, "cycles": data["cycles_estimate"]}
+    rows = [[peer["name"], *(_against(peer[k], own[k]) for k in keys), peer["source"]] for peer in data["peers"]]
+    columns = ("by", ">instructions", ">cycles", ">arena, bytes", ">flash, bytes", "source")
+    title = f"Others, for {data['network']} (in brackets: how many times ours)"
+    return [title, make_table(columns, rows)] if rows else []
+
+
+def _against(theirs: int | None, ours: int | None) -> str | None:
+    return None if theirs is None else f"{theirs:,}" + (f" ({theirs / ours:.2f})" if ours else "")
+
+
+def _per_mac(instructions: int | None, macs: int | None) -> str | None:
     return f"{instructions / macs:.2f}" if instructions is not None and macs else None
 
 
