@@ -117,7 +117,8 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
     positions = min(counts, key=lambda p: (ceil(columns / p) * (5 * p + 2), -p))
     input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
     wide = DType.FLOAT32 if lanes == 1 else DType.INT16
-    return Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True)
+    cut = not target.has_vectors and columns % positions > 0 and isinstance(op, Conv2D) and flat_positions(anchor)
+    return Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True, cut=cut)
 
 
 def _depthwise_tile(anchor: Call, target: Target) -> Tile | None:
