@@ -58,8 +58,8 @@
         }                                                                                                              \
     } while (0)
 
-static inline __attribute__((always_inline)) void tc_taps_s16(int32_t *sums, const int16_t *x, const int32_t *weight,
-                                                              int32_t positions, int32_t rows, int32_t row_stride)
+static inline __attribute__((always_inline)) void tc_taps(int32_t *sums, const int16_t *x, const int32_t *weight,
+                                                          int32_t positions, int32_t rows, int32_t row_stride)
 {
     int32_t sum0 = sums[0];
     int32_t sum1 = positions > 1 ? sums[1] : 0;

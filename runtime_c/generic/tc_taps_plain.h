@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 /* The plain form of what tc_taps.h describes. */
-static inline void tc_taps_s16(int32_t *sums, const int16_t *x, const int32_t *weight, int32_t positions, int32_t rows,
-                               int32_t row_stride)
+static inline void tc_taps(int32_t *sums, const int16_t *x, const int32_t *weight, int32_t positions, int32_t rows,
+                           int32_t row_stride)
 {
     for (int32_t row = 0; row < rows; ++row) {
         for (int32_t i = 0; i < positions; ++i) {
@@ -13,18 +13,6 @@ static inline void tc_taps_s16(int32_t *sums, const int16_t *x, const int32_t *w
         }
         x += row_stride;
         weight += 2;
-    }
-}
-
-static inline void tc_taps_s32(int32_t *sums, const int32_t *x, const int32_t *weight, int32_t positions, int32_t rows,
-                               int32_t row_stride)
-{
-    for (int32_t row = 0; row < rows; ++row) {
-        for (int32_t i = 0; i < positions; ++i) {
-            sums[i] += x[i] * weight[0] + x[i + 1] * weight[1] + x[i + 2] * weight[2];
-        }
-        x += row_stride;
-        weight += 3;
     }
 }
 

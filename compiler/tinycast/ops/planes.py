@@ -1,7 +1,7 @@
 """Depthwise layers a channel at a time: its plane is copied with a border, and a window of three taps slides along.
 
-A core without vectors reads neighbours in a row by one load then, and the weights of a channel once a tile. The output
-may take the input's place, because a channel's plane is copied before any of it is written.
+A core that adds two products of int16 at once reads neighbours in a row by one load then. The output may take the
+input's place, because a channel's plane is copied before any of it is written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tinycast.ops.window import Window
 from tinycast.tvm_bridge import expr as te
 
 TAPS = 3  # of a row of the window
-PAIRS = 2  # words of a row's weights, where an instruction adds two products: taps 0 and 1, taps 1 and 2
+PAIRS = 2  # words of a row's weights: taps 0 and 1, taps 1 and 2
 
 
 @dataclass(frozen=True)
@@ -43,42 +43,26 @@ class Planes:
 
 def plane_sums(x: Tensor, weight: Tensor, planes: Planes, pad_value: float) -> Tensor:
     """sums[channel, row, tile of columns, position] of x (1, H, W, C) and weight (C, KH, 3); the output is as large."""
-    window, wide = planes.window, planes.tile.wide
+    window = planes.window
     top, left, _, _ = window.pads
     height, width, channels = (int(n) for n in x.shape[1:])
 
     def element(c: te.Expr, h: te.Expr, w: te.Expr) -> te.Expr:
         inside = te.all_of([h >= top, h < height + top, w >= left, w < width + left])
-        return te.select(inside, te.cast(x[0, h - top, w - left, c], wide), te.const(pad_value, wide))
+        return te.select(inside, te.cast(x[0, h - top, w - left, c], DType.INT16), te.const(pad_value, DType.INT16))
+
+    def pair(c: te.Expr, r: te.Expr, k: te.Expr) -> te.Expr:
+        first, second = (te.cast(weight[c, r, k + i], DType.INT32) for i in (0, 1))
+        return second * 65536 + te.low_bits(first, 65535)
 
     plane = te.compute((channels, planes.rows, planes.columns), element, name="plane")
-    taps = _taps(weight, wide)
+    taps = te.compute((channels, window.kernel[0], PAIRS), pair, name="taps")
     r, k = te.reduce_axis((0, window.kernel[0]), "r"), te.reduce_axis((0, TAPS), "k")
 
     def product(c: te.Expr, h: te.Expr, t: te.Expr, p: te.Expr) -> te.Expr:
         read = plane[c, h + r * window.dilations[0], t * planes.tile.positions + p + k]
-        return te.sum(te.cast(read, DType.INT32) * _tap(taps, c, r, k, wide), axis=[r, k])
+        # Tap 0 and 1 are the halves of the first word, 2 is the upper half of the second.
+        tap = te.cast(taps[c, r, k // 2] >> (k + k // 2) % 2 * 16, DType.INT16)
+        return te.sum(te.cast(read, DType.INT32) * te.cast(tap, DType.INT32), axis=[r, k])
 
     return te.compute((channels, planes.height, planes.tiles, planes.tile.positions), product, name="accumulator")
-
-
-def _taps(weight: Tensor, wide: DType) -> Tensor:
-    """The weights of a channel as int32, or two to a word."""
-    channels, rows = int(weight.shape[0]), int(weight.shape[1])
-
-    def whole(c: te.Expr, r: te.Expr, k: te.Expr) -> te.Expr:
-        return te.cast(weight[c, r, k], DType.INT32)
-
-    def pair(c: te.Expr, r: te.Expr, k: te.Expr) -> te.Expr:
-        return whole(c, r, k + 1) * 65536 + te.low_bits(whole(c, r, k), 65535)
-
-    if wide is DType.INT16:
-        return te.compute((channels, rows, PAIRS), pair, name="taps")
-    return te.compute((channels, rows, TAPS), whole, name="taps")
-
-
-def _tap(taps: Tensor, c: te.Expr, r: te.Expr, k: te.Expr, wide: DType) -> te.Expr:
-    """Tap k: 0 and 1 are the halves of the first word, 2 is the upper half of the second."""
-    if wide is not DType.INT16:
-        return taps[c, r, k]
-    return te.cast(te.cast(taps[c, r, k // 2] >> (k + k // 2) % 2 * 16, DType.INT16), DType.INT32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tinycast.ir.graph import Call, Tile
-from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.schedule.blocks import blocks_of, name_of, unroll
 from tinycast.schedule.overlap import Reads
@@ -31,12 +30,11 @@ def schedule_planes(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
     assert isinstance(op, Conv2D)
     top, left, _, _ = op.window.pads
     *_, row, _ = schedule.get_loops(schedule.get_sblock("plane"))
-    if tile.wide is DType.INT16:  # words of two, which begin at even elements
-        schedule.storage_align(schedule.get_sblock("plane"), 0, 1, 2, 0)
+    schedule.storage_align(schedule.get_sblock("plane"), 0, 1, 2, 0)  # words of two are read
     mark_plane(schedule, row, top, left, height, width)
     rows, dilation = op.window.kernel[0], op.window.dilations[0] if op.window.kernel[0] > 1 else 1
     start = schedule.decompose_reduction(accumulator, tile_loops[0])
     unroll(schedule, list(schedule.get_loops(start))[3:])
     several = [loop for loop in tile_loops if int(schedule.get(loop).extent) > 1]
-    schedule.tensorize(several[0], TapKernel(tile.positions, rows, dilation, tile.wide).register())
+    schedule.tensorize(several[0], TapKernel(tile.positions, rows, dilation).register())
     return Reads.PLANE_FIRST

@@ -22,10 +22,9 @@ _CONVOLUTION_TILES = {
     "dot_4x4": Tile(4, 4, 1, wide=DType.INT8),
 }
 
-_TAP_TYPES = {"taps_s16": DType.INT16, "taps_s32": DType.INT32}
+_MOST_TAP_POSITIONS = 6  # whose sums a core has registers for beside what it loads
 
 _LEAST_GROUPS = 2  # a sum over one group is no loop, which TVM needs for a micro-kernel
-_MOST_TAP_POSITIONS = 6  # whose sums a core has registers for beside what it loads
 _PLANE_SHARE = 8  # a plane takes less than an eighth of the image, for which the output takes the input's place
 _MOST_POSITIONS = 6  # whose copies a tile of runs makes
 _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
@@ -138,17 +137,14 @@ def _plane_tile(anchor: Call, target: Target) -> Tile | None:
         return None
     rows, columns = op.window.kernel
     fits = columns == TAPS and op.window.strides == (1, 1) and op.window.dilations[1] == 1 and rows + shape[1] > 2
-    wide = [w for name, w in _TAP_TYPES.items() if name in target.micro_kernels]
-    if not fits or not wide or x.dtype is not DType.INT8:
+    if not fits or x.dtype is not DType.INT8 or "taps" not in target.micro_kernels:
         return None
-    plane_bytes = (shape[1] + rows) * (shape[2] + columns) * wide[0].itemsize
-    if plane_bytes * _PLANE_SHARE > prod(shape):
+    _, height, width, _ = shape
+    if (height + rows) * (width + columns) * DType.INT16.itemsize * _PLANE_SHARE > prod(shape):
         return None
-    width = shape[2]
-    # Words of two int16 are read where they begin.
-    counts = [n for n in range(1, _MOST_TAP_POSITIONS + 1) if n >= width or wide[0] is not DType.INT16 or n % 2 == 0]
+    counts = [n for n in range(1, _MOST_TAP_POSITIONS + 1) if n >= width or n % 2 == 0]  # words of two are read
     positions = min(counts, key=lambda n: (ceil(width / n) * (5 * n + 12), n))
-    return Tile(positions, 1, wide=wide[0], planes=True)
+    return Tile(positions, 1, planes=True)
 
 
 def _depthwise_tile(anchor: Call, target: Target) -> Tile | None:

@@ -12,7 +12,6 @@ from typing import Any
 from tvm import tirx
 from tvm.ir import TensorLoad
 
-from tinycast.ir.types import DType
 from tinycast.tvm_bridge.copies import linear
 from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.micro_kernels import register
@@ -20,7 +19,6 @@ from tinycast.tvm_bridge.nodes import loop_around, walk
 from tinycast.tvm_bridge.run_kernels import function_of, loops_of
 
 _MARK = "tinycast.plane"
-_TYPES = {"int16": "s16", "int32": "s32"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,6 @@ class TapKernel:
     positions: int
     rows: int
     dilation: int
-    wide: DType
 
     def register(self) -> str:
         """Tell TVM of it. Returns the intrinsic's name."""
@@ -39,30 +36,28 @@ class TapKernel:
 
 @cache
 def _register(kernel: TapKernel) -> str:
-    positions, rows, dilation, wide = astuple(kernel)
-    paired = wide is DType.INT16
-    height, width, factors = (rows - 1) * dilation + 1, positions + 2, 2 if paired else 3
+    positions, rows, dilation = astuple(kernel)
+    height, width = (rows - 1) * dilation + 1, positions + 2
     header = [
-        f'    x: T.Buffer(({height}, {width}), "{wide.value}", offset_factor=1, strides=[T.int32(), 1]),',
-        f'    weight: T.Buffer(({rows}, {factors}), "int32", offset_factor=1),',
+        f'    x: T.Buffer(({height}, {width}), "int16", offset_factor=1, strides=[T.int32(), 1]),',
+        f'    weight: T.Buffer(({rows}, 2), "int32", offset_factor=1),',
         f'    sums: T.Buffer(({positions},), "int32", offset_factor=1, scope="local"),',
     ]
     regions = [
-        f"T.reads(sums[0:{positions}], x[0:{height}, 0:{width}], weight[0:{rows}, 0:{factors}])",
+        f"T.reads(sums[0:{positions}], x[0:{height}, 0:{width}], weight[0:{rows}, 0:2])",
         f"T.writes(sums[0:{positions}])",
     ]
     index, loops = loops_of({"i": positions, "r": rows, "q": 3}, "rq")
     i, r, q = (index[name] for name in "irq")
-    one, other = f"x[{r} * {dilation}, {i} + {q}]", f"weight[{r}, {q}]"
-    if paired:
-        half = f"T.shift_right(weight[{r}, {q} // 2], ({q} + {q} // 2) % 2 * 16)"
-        one, other = f'T.Cast("int32", {one})', f'T.Cast("int32", T.Cast("int16", {half}))'
-    meaning = [*loops, f"        sums[{i}] = sums[{i}] + {one} * {other}"]
+    half = f'T.Cast("int16", T.shift_right(weight[{r}, {q} // 2], ({q} + {q} // 2) % 2 * 16))'
+    element = f'T.Cast("int32", x[{r} * {dilation}, {i} + {q}])'
+    meaning = [*loops, f'        sums[{i}] = sums[{i}] + {element} * T.Cast("int32", {half})']
     pointers = 'sums.access_ptr("rw"), x.access_ptr("r"), weight.access_ptr("r")'
-    name = f"tc_taps_{_TYPES[wide.value]}"
-    call = [f'T.evaluate(T.call_extern("int32", "{name}", {pointers}, {positions}, {rows}, x.strides[0] * {dilation}))']
+    call = [
+        f'T.evaluate(T.call_extern("int32", "tc_taps", {pointers}, {positions}, {rows}, x.strides[0] * {dilation}))'
+    ]
     functions = [function_of(header, regions, body) for body in (meaning, call)]
-    return register(f"tinycast.{name}_{positions}_{rows}_{dilation}", *functions)
+    return register(f"tinycast.tc_taps_{positions}_{rows}_{dilation}", *functions)
 
 
 def mark_plane(schedule: Schedule, loop: Any, top: int, left: int, height: int, width: int) -> None:
@@ -71,7 +66,7 @@ def mark_plane(schedule: Schedule, loop: Any, top: int, left: int, height: int, 
 
 
 def use_planes(statement: Any) -> Any:
-    """The copies of planes as calls of tc_plane_*; what is around them is only written for the first channel."""
+    """The copies of planes as calls of tc_plane; what is around them is only written for the first channel."""
     if isinstance(statement, tirx.SeqStmt):
         return tirx.SeqStmt([use_planes(s) for s in statement.seq])
     if not isinstance(statement, tirx.For):
@@ -94,8 +89,7 @@ def _copy(rows: Any) -> Any:
     begin = tirx.address_of(tirx.BufferLoad(store.buffer, [to[2] + top * to[0] + left]))
     there = tirx.address_of(tirx.BufferLoad(load.source, [origin[2] + top * origin[0] + left * origin[1]]))
     sizes = [tirx.const(n, "int32") for n in (height, width, to[0], origin[0], origin[1])]
-    name = f"tc_plane_{_TYPES[str(store.buffer.dtype)]}"
-    copy = tirx.Evaluate(tirx.call_extern("int32", name, begin, there, *sizes))
+    copy = tirx.Evaluate(tirx.call_extern("int32", "tc_plane", begin, there, *sizes))
     (channel,) = [node for node in walk(origin[2]) if isinstance(node, tirx.Var)]
     fill = loop_around(rows, loop_around(columns, tirx.BufferStore(store.buffer, border, store.indices)))
     return tirx.SeqStmt([tirx.IfThenElse(channel == 0, fill, None), copy])
