@@ -41,7 +41,8 @@ class Tile:
 
     With `lanes` a micro-kernel computes it, from groups of that many int8 operands; a convolution then
     sees its input, which has `input_channels`, as flat rows (N, H, W * C), and widens windows of it to `wide`.
-    `vector`: the channels lie across a vector.
+    `vector`: the channels lie across a vector. `cut`: the micro-kernel is told where the last tile holds fewer
+    positions; else what lies behind them is read as well. `planes`: channels are computed one after the other.
     """
 
     positions: int = 1
@@ -50,6 +51,8 @@ class Tile:
     input_channels: int = 0
     wide: DType = DType.INT16
     vector: bool = False
+    cut: bool = False
+    planes: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.dot import Runs, dot_convolution, pack_weights
 from tinycast.ops.node import Node
+from tinycast.ops.planes import Planes, plane_sums
 from tinycast.ops.requantize import add_requantize
 from tinycast.ops.rows import VectorRows, pack_depthwise, vector_sums
 from tinycast.ops.shape import Reshape, Transpose
@@ -73,7 +74,7 @@ class Conv2D(Op):
         if self.depthwise:
             if tile.vector:
                 return pack_depthwise(data[..., 0], tile)
-            return np.ascontiguousarray(data[..., 0].transpose(1, 2, 0))
+            return data[..., 0] if tile.planes else np.ascontiguousarray(data[..., 0].transpose(1, 2, 0))
         if tile.lanes:
             return pack_weights(data, tile)
         out, kh, kw, channels = data.shape
@@ -82,6 +83,10 @@ class Conv2D(Op):
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, weight, bias = tensors
+        if tile.planes:
+            planes = Planes(self.window, out.shape[1], out.shape[2], tile)
+            acc, p = plane_sums(x, weight, planes, self.pad_value), tile.positions
+            return te.compute(out.shape, lambda b, h, w, o: acc(o, h, w // p, w % p) + bias[o], name="biased")
         if tile.vector:
             acc = self._vector_sums(x, weight, out, tile)
         elif tile.lanes:

@@ -50,7 +50,8 @@ class VectorRows:
     @property
     def length(self) -> int:
         """Elements of a row that the tiles read."""
-        last = (self.tiles * self.tile.positions - 1) * self.step
+        positions = self.columns_out if self.tile.cut else self.tiles * self.tile.positions
+        last = (positions - 1) * self.step
         if not self.depthwise:
             return last + self.groups * self.tile.lanes
         taps = (self.groups * self.tile.lanes - 1) * self.window.dilations[1] * self.channels

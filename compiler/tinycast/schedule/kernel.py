@@ -39,6 +39,8 @@ _HEADERS = {
     **dict.fromkeys(("tc_dot_runs_2x2", "tc_dot_runs_1x4", "tc_copy_rows"), "tc_dot_runs.h"),
     "tc_depthwise_bytes": "tc_depthwise_bytes.h",
     "tc_weave": "tc_weave.h",
+    "tc_plane": "tc_plane.h",
+    "tc_taps": "tc_taps.h",
     "tc_softmax": "tc_softmax.h",
     "tc_round_clamp": "tc_round.h",
     **dict.fromkeys(("tc_exp", "tc_expm1", "tc_log", "tc_tanh", "tc_sigmoid", "tc_softplus", "tc_erf"), "tc_math.h"),
@@ -240,6 +242,9 @@ class _GroupCompiler:
             pointwise = all(
                 c.op.pattern is Pattern.ELEMENTWISE and c.output.shape == argument.shape for c in readers
             ) and all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls[self._calls.index(readers[0]) :])
+            if self._tile.planes and readers == [self._anchor] == self._calls[:1]:
+                # A channel's plane is copied before any of that channel is written.
+                after_anchor = pointwise = all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls[1:])
             if after_anchor and pointwise and argument.bytes == self._output.bytes and inside:
                 pairs.append((len(self._parameters), i))
         return tuple(pairs)

@@ -20,6 +20,7 @@ class Reads(Enum):
     ROW_FIRST = "row"  # all rows that an output row needs, before that row is written
     ROWS_ONCE = "rows once"  # likewise, and none of them is read again
     TILE_FIRST = "tile"  # all that a tile of positions needs, before the tile is written
+    PLANE_FIRST = "plane"  # all of a channel, before any of that channel is written
     AS_NEEDED = "as needed"  # nothing: input is read while the same tile or row is written
 
 
@@ -31,7 +32,7 @@ def overlap_distance(anchor: Call, output_itemsize: int, tile: Tile, reads: Read
     """
     window = getattr(anchor.op, "window", None)
     x, out = anchor.inputs[0], anchor.output
-    if not isinstance(window, Window) or x.shape[0] != 1:
+    if not isinstance(window, Window) or x.shape[0] != 1 or reads is Reads.PLANE_FIRST:
         return None
     copied = reads in (Reads.ROW_FIRST, Reads.ROWS_ONCE)
     if planes and not copied:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from tinycast.ir.graph import Call, Tile
 from tinycast.ops.conv import Conv2D
 from tinycast.schedule.blocks import Block, blocks_of, name_of, unroll, vectorize
@@ -85,4 +87,5 @@ def _intrinsic(height: int, groups: int, anchor: Call, tile: Tile) -> str:
         return RowKernel(tile.positions, anchor.inputs[0].shape[-1], 1, 1, groups, tile.lanes).register()
     step, dilation = op.window.strides[1] * tile.input_channels, op.window.dilations[0] if height > 1 else 1
     tap_step = op.window.dilations[1] * tile.input_channels if op.depthwise else 0
-    return RowKernel(tile.positions, step, height, dilation, groups, tile.lanes, tap_step).register()
+    end = prod(anchor.output.shape[1:3]) * step if tile.cut else 0
+    return RowKernel(tile.positions, step, height, dilation, groups, tile.lanes, tap_step, end).register()

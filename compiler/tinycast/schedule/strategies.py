@@ -21,6 +21,7 @@ from tinycast.schedule.blocks import (
 )
 from tinycast.schedule.dot import schedule_dot
 from tinycast.schedule.overlap import Reads
+from tinycast.schedule.planes import schedule_planes
 from tinycast.schedule.rows import schedule_rows
 from tinycast.schedule.runs import schedule_depthwise, schedule_runs
 from tinycast.schedule.tiles import flat_positions, unrolled_taps
@@ -48,6 +49,8 @@ def schedule_group(
     """
     if anchor is None:
         return _elementwise(schedule, flat=flat, lanes=lanes)
+    if tile.planes:
+        return schedule_planes(schedule, anchor, tile)
     if tile.vector and tile.wide is DType.INT8:
         return schedule_depthwise(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.vector:

@@ -5,6 +5,7 @@ Only the ratio of the two is used. Exact counts are the emulator's business (`ti
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil, prod
 
 from tinycast.ir.graph import Call, Tile
@@ -20,6 +21,7 @@ _A_BYTE_COPIED = 0.65  # tc_copy with words
 _A_ROW_COPIED = 20  # the calls for a row and its border
 _AN_ELEMENT_MOVED = 6  # from planes
 _AN_ELEMENT = 9  # requantizing and storing a result
+_A_TAP = 1.0  # of a plane, its copying included
 _AN_ADDEND = 2.5  # of a pool
 
 
@@ -30,11 +32,14 @@ def layer_work(layer: Layer, target: Target) -> float:
     if anchor is None or not layer.step.macs:
         return work + (anchor.inputs[0].size * _AN_ADDEND if anchor is not None else 0)
     tile = choose_tile(anchor, target)
-    return work + layer.step.macs * _a_product(anchor, tile) * _filled(anchor, tile, by_rows=False) + _staged(anchor)
+    staged = 0.0 if tile.planes else _staged(anchor)
+    return work + layer.step.macs * _a_product(anchor, tile) * _filled(anchor, tile, by_rows=False) + staged
 
 
 def _a_product(anchor: Call, tile: Tile) -> float:
     """Instructions of a multiply-accumulate, loads included."""
+    if tile.planes:
+        return _A_TAP
     if tile.lanes > 4 or tile.vector:
         return 0.25
     if tile.lanes > 1:
@@ -91,6 +96,7 @@ def _strip_work(strip: Strip, target: Target) -> float:
         return strip.sums * prod(strip.image[1:]) * _AN_ELEMENT
     if anchor is None or not isinstance(anchor.op, Conv2D):
         return 0.0
-    tile = choose_tile(anchor, target)
-    more = _filled(anchor, tile, by_rows=True) - _filled(anchor, tile, by_rows=False)
-    return strip.layer.step.macs * _a_product(anchor, tile) * more - _staged(anchor)
+    # A row has no plane that is worth copying.
+    tile = choose_tile(anchor, replace(target, micro_kernels=tuple(set(target.micro_kernels) - {"taps"})))
+    products = strip.layer.step.macs * _a_product(anchor, tile) * _filled(anchor, tile, by_rows=True)
+    return _AN_ELEMENT * strip.layer.output.size + _CALL + products - layer_work(strip.layer, target)

@@ -11,6 +11,7 @@ from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.dot import LANES, VECTOR, groups_of
+from tinycast.ops.planes import TAPS
 from tinycast.ops.rows import PAIR
 from tinycast.target.types import Target
 
@@ -21,7 +22,10 @@ _CONVOLUTION_TILES = {
     "dot_4x4": Tile(4, 4, 1, wide=DType.INT8),
 }
 
+_MOST_TAP_POSITIONS = 6  # whose sums a core has registers for beside what it loads
+
 _LEAST_GROUPS = 2  # a sum over one group is no loop, which TVM needs for a micro-kernel
+_PLANE_SHARE = 8  # a plane takes less than an eighth of the image, for which the output takes the input's place
 _MOST_POSITIONS = 6  # whose copies a tile of runs makes
 _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
 _MOST_CHANNELS = 64  # of a tile whose dot products run along vectors: its sums are in memory
@@ -51,7 +55,12 @@ def flat_positions(call: Call) -> bool:
 def choose_tile(anchor: Call, target: Target) -> Tile:
     """The tile with the fewest loads a product that leaves the core the registers it needs."""
     shape = anchor.output.shape
-    micro = _vector_tile(anchor, target) or _depthwise_tile(anchor, target) or _micro_kernel(anchor, target)
+    micro = (
+        _plane_tile(anchor, target)
+        or _vector_tile(anchor, target)
+        or _depthwise_tile(anchor, target)
+        or _micro_kernel(anchor, target)
+    )
     if micro is not None:
         return micro
     if anchor.op.pattern is Pattern.DENSE:
@@ -118,7 +127,25 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
     positions = min(counts, key=lambda p: (ceil(columns / p) * (5 * p + (5 if p > 4 else 2)), -p))
     input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
     wide = DType.FLOAT32 if lanes == 1 else DType.INT16
-    return Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True)
+    cut = not target.has_vectors and columns % positions > 0 and isinstance(op, Conv2D) and flat_positions(anchor)
+    return Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True, cut=cut)
+
+
+def _plane_tile(anchor: Call, target: Target) -> Tile | None:
+    """Positions of one channel, if the target's micro-kernel for planes fits the layer."""
+    op, x, shape = anchor.op, anchor.inputs[0], anchor.output.shape
+    if not isinstance(op, Conv2D) or not op.depthwise or x.shape != shape or shape[0] != 1:
+        return None
+    rows, columns = op.window.kernel
+    fits = columns == TAPS and op.window.strides == (1, 1) and op.window.dilations[1] == 1 and rows + shape[1] > 2
+    if not fits or x.dtype is not DType.INT8 or "taps" not in target.micro_kernels:
+        return None
+    _, height, width, _ = shape
+    if (height + rows) * (width + columns) * DType.INT16.itemsize * _PLANE_SHARE > prod(shape):
+        return None
+    counts = [n for n in range(1, _MOST_TAP_POSITIONS + 1) if n >= width or n % 2 == 0]  # words of two are read
+    positions = min(counts, key=lambda n: (ceil(width / n) * (5 * n + 12), n))
+    return Tile(positions, 1, planes=True)
 
 
 def _depthwise_tile(anchor: Call, target: Target) -> Tile | None:

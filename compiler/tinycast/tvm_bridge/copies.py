@@ -56,8 +56,8 @@ def _call(loops: list[Any], store: Any, copies: Copies) -> tuple[Statement | Non
     byte = _repeated_byte(store.value, dtype)
     if source is None and byte is None:
         return None, 0
-    to = _linear(store.indices[0], variables)
-    origin = to if source is None else _linear(source.indices[0], variables)
+    to = linear(store.indices[0], variables)
+    origin = to if source is None else linear(source.indices[0], variables)
     if to is None or origin is None:
         return None, 0
     if copies.woven and source is not None and dtype.itemsize == 1 and _are_woven(loops, to, origin):
@@ -98,7 +98,7 @@ def _are_woven(loops: list[Any], to: list[Any], origin: list[Any]) -> bool:
     return (to[element], to[plane], origin[element]) == (planes, 1, 1) and 1 < planes <= _MOST_WOVEN
 
 
-def _linear(index: Any, variables: list[Any]) -> list[Any] | None:
+def linear(index: Any, variables: list[Any]) -> list[Any] | None:
     """Coefficients of the variables and the rest, if the index is linear in them; else None."""
     found = list(sym.detect_linear_equation(index, variables))
     if not found or not all(isinstance(c, tirx.IntImm) for c in found[:-1]):

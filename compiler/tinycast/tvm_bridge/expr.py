@@ -76,6 +76,10 @@ def truncated_remainder(a: Expr, b: Expr) -> Expr:
     return tirx.truncmod(a, b)
 
 
+def low_bits(value: Expr, mask: int) -> Expr:
+    return tirx.bitwise_and(value, tirx.const(mask, "int32"))
+
+
 def is_float(value: Expr) -> bool:
     return dtype_of(value) is DType.FLOAT32
 

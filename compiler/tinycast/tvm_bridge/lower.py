@@ -11,6 +11,7 @@ from tvm.target import Target
 
 from tinycast.tvm_bridge.copies import Copies, use_memory_functions
 from tinycast.tvm_bridge.lanes import use_lanes
+from tinycast.tvm_bridge.plane_kernels import use_planes
 from tinycast.tvm_bridge.rolling import parallel_again
 from tinycast.tvm_bridge.start_values import start_from_addends
 from tinycast.tvm_bridge.unswitch import unswitch
@@ -34,7 +35,6 @@ def _pipeline() -> Any:
             s_tir.transform.LowerOpaqueBlock(),
             tirx.transform.FlattenBuffer(),
             tirx.transform.NarrowDataType(32),
-            s_tir.transform.LoopPartition(),
         ]
     )
 
@@ -43,6 +43,7 @@ def _pipeline() -> Any:
 def _place_temporaries() -> Any:
     return tvm.ir.transform.Sequential(
         [
+            s_tir.transform.LoopPartition(),
             tirx.transform.StorageRewrite(),
             s_tir.transform.HoistIfThenElse(),
             tirx.transform.UnrollLoop(),
@@ -70,7 +71,7 @@ def lower(module: Any, copies: Copies) -> PrimFunc:
     """The lowered body of the module's only function: flat buffers, plain loops, and calls that copy."""
     (function,) = module.functions.values()
     flat = _run(_pipeline(), _module(function.with_body(parallel_again(function.body))))
-    placed = _run(_place_temporaries(), _module(flat.with_body(use_lanes(flat.body))))
+    placed = _run(_place_temporaries(), _module(flat.with_body(use_lanes(use_planes(flat.body)))))
     moved = placed.with_body(start_from_addends(use_memory_functions(unswitch(placed.body), copies)))
     return _run(_clean_up(), _module(moved))
 

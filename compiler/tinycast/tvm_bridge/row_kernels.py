@@ -28,6 +28,7 @@ class RowKernel:
     groups: int
     lanes: int
     tap_step: int = 0  # of a depthwise layer
+    end: int = 0  # elements of the only row, where the last tile is cut: positions that begin behind it are left out
 
     @property
     def function(self) -> str:
@@ -89,7 +90,10 @@ def _meaning(kernel: RowKernel) -> list[str]:
 
 def _call(kernel: RowKernel) -> list[str]:
     row_stride = f"x.strides[0] * {kernel.dilation}"
-    sizes = [kernel.positions, kernel.step, kernel.rows, row_stride, kernel.groups]
+    positions: int | str = kernel.positions
+    if kernel.end:
+        positions = f"T.if_then_else(x.elem_offset < {kernel.end - kernel.step}, {kernel.positions}, 1)"
+    sizes = [positions, kernel.step, kernel.rows, row_stride, kernel.groups]
     if kernel.tap_step:
         sizes.append(kernel.tap_step)
     pointers = 'sums.access_ptr("rw"), x.access_ptr("r"), weight.access_ptr("r")'

@@ -45,7 +45,7 @@ def _register_run(kernel: RunKernel) -> str:
         f" weight[{', '.join(f'0:{n}' for n in weights)}])",
         f"T.writes(sums[0:{positions}, 0:{channels}])",
     ]
-    index, loops = _loops({"i": positions, "j": channels, "q": length}, "q")
+    index, loops = loops_of({"i": positions, "j": channels, "q": length}, "q")
     i, j, q = (index[name] for name in "ijq")
     meaning = [
         *loops,
@@ -94,7 +94,7 @@ def _register_depthwise(kernel: DepthwiseKernel) -> str:
         f"T.reads({sums}, x[0:{height}, 0:{width}], weight[0:{blocks}, 0:{rows * taps}, 0:{_VECTOR}, 0])",
         f"T.writes({sums})",
     ]
-    index, loops = _loops({"o": blocks, "i": positions, "j": channels, "r": rows, "q": taps}, "rq")
+    index, loops = loops_of({"o": blocks, "i": positions, "j": channels, "r": rows, "q": taps}, "rq")
     o, i, j, r, q = (index[name] for name in "oijrq")
     element = f"x[{r} * {dilation}, {q} * {tap_step} + {o} * {_VECTOR} + {i} * {channels} + {j}]"
     factor = f"weight[{o}, {r} * {taps} + {q}, {i} * {channels} + {j}, 0]"
@@ -114,7 +114,7 @@ def start_sums(shape: tuple[int, ...]) -> str:
     """Nothing: what sets sums to zero before the kernels above, which set them themselves."""
     header = [f'    sums: T.Buffer(({", ".join(map(str, shape))},), "int32", offset_factor=1, scope="local"),']
     regions = ["T.reads()", f"T.writes(sums[{', '.join(f'0:{n}' for n in shape)}])"]
-    index, loops = _loops(dict(zip("ijk", shape, strict=False)), "")
+    index, loops = loops_of(dict(zip("ijk", shape, strict=False)), "")
     meaning = [*loops, f"        sums[{', '.join(index.values())}] = 0"]
     functions = [function_of(header, regions, body) for body in (meaning, ["T.evaluate(0)"])]
     return register(f"tinycast.start_sums_{'_'.join(map(str, shape))}", *functions)
@@ -130,7 +130,7 @@ def copy_rows(rows: int, length: int, distance: int) -> str:
     ]
     regions = [f"T.reads(x[0:{height}, 0:{length}])", f"T.writes(to[0:{rows * length}])"]
     row, element = (f"ve // {length} * {distance}", f"ve % {length}") if rows > 1 else ("0", "ve")
-    _, loops = _loops({"e": rows * length}, "")
+    _, loops = loops_of({"e": rows * length}, "")
     meaning = [*loops, f"        to[ve] = x[{row}, {element}]"]
     pointers = 'to.access_ptr("w"), x.access_ptr("r")'
     call = [
@@ -140,7 +140,7 @@ def copy_rows(rows: int, length: int, distance: int) -> str:
     return register(f"tinycast.tc_copy_rows_{rows}_{length}_{distance}", *functions)
 
 
-def _loops(extents: dict[str, int], reduced: str) -> tuple[dict[str, str], list[str]]:
+def loops_of(extents: dict[str, int], reduced: str) -> tuple[dict[str, str], list[str]]:
     """The index of each loop, and the lines that begin their nest and its block; `reduced` are those summed over."""
     several = {name: extent for name, extent in extents.items() if extent > 1}
     names = ", ".join(several)
