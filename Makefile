@@ -34,8 +34,8 @@ models: $(VENV)/dev.stamp
 bench-mcu: $(VENV)/dev.stamp packages
 	$(BIN)/python benchmarks/mcu.py
 
-# Beside onnxruntime-web, in Chromium and Node; needs the measuring models too.
-bench-web: $(VENV)/dev.stamp packages
+# Beside onnxruntime-web, LiteRT.js and TensorFlow.js, in Chromium and Node; needs the measuring models too.
+bench-web: $(VENV)/bench.stamp packages
 	$(BIN)/python benchmarks/web.py
 
 lint: $(VENV)/dev.stamp
@@ -54,6 +54,10 @@ $(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+$(VENV)/bench.stamp: $(VENV)/dev.stamp
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]'
 	touch $@
 
 $(VENV)/bin/python:

@@ -4,7 +4,7 @@
 # name.
 set -eu
 
-packages="gcc g++ cmake binutils clang-19 lld-19 chromium
+packages="gcc g++ cmake binutils clang-19 lld-19 chromium firefox-esr
 gcc-arm-none-eabi libnewlib-arm-none-eabi gcc-riscv64-unknown-elf
 qemu-system-arm qemu-system-misc"
 

@@ -1,4 +1,4 @@
-"""A real Chromium, packages to load in it, and a server to load them from."""
+"""A real Chromium and a real Firefox, packages to load in them, and a server to load them from."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tinycast.execute.serve import make_server
 from tinycast.model import save
 from tinycast.pipeline import CompileOptions, compile_file, quantize_file
 from tinycast.toolchain.find import zig_path
+from web.firefox import Firefox, FirefoxPage, start_firefox
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +29,7 @@ BLANK = b"<!doctype html><meta charset=utf-8><link rel=icon href=data:,><title>t
 CSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'"
 
 Serve = Callable[..., str]
+AnyPage = Page | FirefoxPage  # both have goto and evaluate
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +54,29 @@ def page(chromium: Browser) -> Iterator[Page]:
         page.on("pageerror", lambda error: problems.append(str(error)))
         yield page
         assert not problems
+
+
+@pytest.fixture(scope="session")
+def firefox() -> Iterator[Firefox]:
+    path = shutil.which("firefox-esr")
+    if path is None:
+        pytest.skip("needs firefox-esr on PATH (Debian: apt install firefox-esr)")
+    with start_firefox(path) as browser:
+        yield browser
+
+
+@pytest.fixture
+def firefox_page(firefox: Firefox) -> Iterator[FirefoxPage]:
+    page = FirefoxPage(firefox)
+    yield page
+    page.close()
+
+
+@pytest.fixture(params=["page", "firefox_page"], ids=["chromium", "firefox"])
+def any_page(request: pytest.FixtureRequest) -> AnyPage:
+    """A page in each browser."""
+    found: AnyPage = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from tinycast.artifact import Artifact
 from tinycast.package import write_artifact
 from tinycast.pipeline import CompileOptions, compile_file
+from web.firefox import FirefoxPage
 from web.fixtures import Serve
 
 NO_ANSWER = "\N{EN DASH}"
@@ -68,6 +69,31 @@ def test_drawn_digits_are_recognized(opened: Page) -> None:
         recognized[digit] = answer.inner_text()
         opened.get_by_role("button", name="Clear").click()
         assert answer.inner_text() == NO_ANSWER
+    assert recognized == {digit: digit for digit in STROKES}
+
+
+def test_drawn_digits_are_recognized_in_firefox(firefox_page: FirefoxPage, web: Artifact, serve: Serve) -> None:
+    firefox_page.goto(serve(web.files))
+    left, top, width, height = firefox_page.evaluate(
+        """async () => {
+          while (!document.querySelector(".pad")) {
+            await new Promise((resolve) => setTimeout(resolve, 20));
+          }
+          const { x, y, width, height } = document.querySelector(".pad").getBoundingClientRect();
+          return [x, y, width, height];
+        }"""
+    )
+    recognized = {}
+    for digit, strokes in STROKES.items():
+        for stroke in strokes:
+            firefox_page.draw([(left + x * width, top + y * height) for x, y in stroke])
+        recognized[digit] = firefox_page.evaluate(
+            """() => {
+              const answer = document.querySelector(".answer strong").textContent;
+              [...document.querySelectorAll("button")].find((button) => button.textContent === "Clear").click();
+              return answer;
+            }"""
+        )
     assert recognized == {digit: digit for digit in STROKES}
 
 

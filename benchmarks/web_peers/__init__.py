@@ -1,0 +1,1 @@
+"""What web.py measures beside tinycast: other runtimes, and the networks in their formats."""
