@@ -81,7 +81,7 @@ def _copy(rows: Any) -> Any:
     columns = rows.body
     store = columns.body
     _, inside, border = store.value.args
-    (load,) = [node for node in walk(inside) if isinstance(node, TensorLoad)]
+    (load,) = walk(inside, TensorLoad)
     variables = [rows.loop_var, columns.loop_var]
     to, origin = linear(store.indices[0], variables), linear(load.indices[0], variables)
     assert to is not None
@@ -90,6 +90,6 @@ def _copy(rows: Any) -> Any:
     there = tirx.address_of(tirx.BufferLoad(load.source, [origin[2] + top * origin[0] + left * origin[1]]))
     sizes = [tirx.const(n, "int32") for n in (height, width, to[0], origin[0], origin[1])]
     copy = tirx.Evaluate(tirx.call_extern("int32", "tc_plane", begin, there, *sizes))
-    (channel,) = [node for node in walk(origin[2]) if isinstance(node, tirx.Var)]
+    (channel,) = walk(origin[2], tirx.Var)
     fill = loop_around(rows, loop_around(columns, tirx.BufferStore(store.buffer, border, store.indices)))
     return tirx.SeqStmt([tirx.IfThenElse(channel == 0, fill, None), copy])
