@@ -46,6 +46,7 @@ class Instance:
     version: int = 3  # of the domain ai.onnx.ml
     tolerance: float = 1e-5
     steps: int = 0
+    integers: bool = False  # between quantized tensors: nothing is to run in float
     by_reference: bool = False  # ONNX's reference is the oracle, where ONNX Runtime has no such kernel
 
     def proto(self) -> onnx.ModelProto:
@@ -222,7 +223,7 @@ def _reference_differs(instance: Instance, model: onnx_ir.Model, expected: Mappi
     program = program_of(model)
     names = [v.name for v in model.graph.outputs]
     found = interpret(program, [instance.inputs[v.name][0] for v in program.inputs])
-    wrong = []
+    wrong = [f"{', '.join(program.notes)}: {instance}"] if instance.integers and program.notes else []
     for name, value in zip(names, program.outputs, strict=False):
         if value.shape == expected[str(name)][0].shape and value.dtype.numpy == expected[str(name)][0].dtype:
             reason = difference(instance, found[value], expected[str(name)][0])

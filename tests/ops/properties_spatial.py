@@ -33,8 +33,9 @@ def window(d: Draw, rank: int = 0, *, dilated: bool = True, pools: bool = False,
     dilations = [d.int(1, 3) if dilated else 1 for _ in range(rank)]
     spans = [(k - 1) * f + 1 for k, f in zip(kernel, dilations, strict=True)]
     how = d.of("", "", "VALID", "SAME_UPPER", "SAME_LOWER") if auto else ""
-    if how.startswith("SAME"):  # ONNX Runtime takes no dilations then
+    if how.startswith("SAME"):  # ONNX Runtime takes no dilations then, nor gaps between windows
         dilations, spans = [1] * rank, kernel
+        strides = [min(s, k) for s, k in zip(strides, kernel, strict=True)]
     pads = [0 if how else d.int(0, (k - 1) if pools else 3) for k in kernel * 2]
     least = [
         s if how == "VALID" or pools else max(1, s - a - b) for s, a, b in zip(spans, pads, pads[rank:], strict=False)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from properties import BUILDS, FAMILIES, Instance, failures, instances, operators
 from tinycast.model.contrib import _REWRITES
 from tinycast.model.qoperator import _FORMS, MICROSOFT
+from tinycast.model.sequences import _Resolver
 from tinycast.ops import IMPORTERS
 
 for file in sorted(Path(__file__).parent.glob("properties_*.py")):
@@ -70,13 +71,15 @@ def with_function_bodies() -> set[str]:
 
 def test_every_operator_is_drawn() -> None:
     rewritten = {f"{MICROSOFT}.{name}" for name in _REWRITES} | {f"{d}.{n}" if d else n for d, n in _FORMS}
-    known = set(IMPORTERS) | with_function_bodies() | rewritten | {f"{MICROSOFT}.QLinearConcat"}
+    resolved = {name[1:] for name in vars(_Resolver) if name[1].isupper()}
+    known = set(IMPORTERS) | with_function_bodies() | rewritten | resolved | {f"{MICROSOFT}.QLinearConcat"}
     assert known - set(FAMILIES) == set(ELSEWHERE) & known
     assert not set(ELSEWHERE) & set(FAMILIES)
+    assert {name.removeprefix("qdq.") for name in FAMILIES} <= known
 
 
 @settings(BUILDS, max_examples=3)
 @given(drawn(tuple(FAMILIES)))
 def test_instances_are_about_their_operator(batch: tuple[Instance, ...]) -> None:
     for name, instance in zip(FAMILIES, batch, strict=True):
-        assert name in operators(instance.proto()), name
+        assert name.removeprefix("qdq.") in operators(instance.proto()), name

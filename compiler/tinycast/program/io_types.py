@@ -35,8 +35,12 @@ def make_activations_signed(program: Program) -> int:
             call.output.dtype = DType.INT8
             flipped[call.output] = call.output
             rewrites += 1
-        elif isinstance(op, Move | MaxPool | Concat) and any(v in flipped for v in call.inputs):
-            call.inputs = tuple(flipped.get(v) or _flipped_constant(v) for v in call.inputs)
+        elif isinstance(op, Move | MaxPool | Concat) and any(
+            v in flipped or (is_quantized and _is_byte_constant(v)) for v in call.inputs
+        ):
+            call.inputs = tuple(
+                _flipped_constant(v) if _is_byte_constant(v) else flipped.get(v, v) for v in call.inputs
+            )
             if isinstance(op, Move):
                 call.op = op.less(128)
             call.output.dtype = DType.INT8
@@ -62,6 +66,10 @@ def make_activations_signed(program: Program) -> int:
             program.outputs[i].quant = value.quant
             program.calls += build.calls
     return rewrites
+
+
+def _is_byte_constant(value: Value) -> bool:
+    return value.is_constant and value.dtype is DType.UINT8
 
 
 def _flipped_constant(value: Value) -> Value:
