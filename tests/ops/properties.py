@@ -207,7 +207,7 @@ def _failures_of_one_opset(group: Sequence[Instance]) -> list[str]:
         except Exception as error:
             models.pop(name, None)
             wrong.append(f"{type(error).__name__}: {error}: {instance}")
-    results, failed = _run({name: (models[name], named[name].inputs) for name in models})
+    results, failed = run_apart({name: (models[name], named[name].inputs) for name in models})
     wrong += [f"{message}: {named[name]}" for name, message in failed.items()]
     for name, outputs in results.items():
         for port, wanted in expected[name].items():
@@ -234,7 +234,7 @@ def _reference_differs(instance: Instance, model: onnx_ir.Model, expected: Mappi
 _Part = tuple[onnx_ir.Model, Mapping[str, Array]]
 
 
-def _run(parts: Mapping[str, _Part]) -> tuple[dict[str, dict[str, Array]], dict[str, str]]:
+def run_apart(parts: Mapping[str, _Part]) -> tuple[dict[str, dict[str, Array]], dict[str, str]]:
     """The outputs of each model, and the messages of those that fail: halved until it is known which."""
     if not parts:
         return {}, {}
@@ -249,7 +249,7 @@ def _run(parts: Mapping[str, _Part]) -> tuple[dict[str, dict[str, Array]], dict[
     results: dict[str, dict[str, Array]] = {}
     failed: dict[str, str] = {}
     for half in (names[: len(names) // 2], names[len(names) // 2 :]):
-        more, others = _run({name: parts[name] for name in half})
+        more, others = run_apart({name: parts[name] for name in half})
         results |= more
         failed |= others
     return results, failed

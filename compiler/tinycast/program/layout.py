@@ -15,6 +15,7 @@ from tinycast.ops.group_norm import IntegerGroupNorm
 from tinycast.ops.pool import Pool
 from tinycast.ops.quantize import Table
 from tinycast.ops.shape import TO_NCHW, TO_NHWC, Move, Reshape, Transpose, perm_back
+from tinycast.ops.softmax import IntegerSoftmax
 
 
 def convert_to_nhwc(program: Program) -> int:
@@ -164,7 +165,8 @@ def _sink_past(
     if op is None or len(call.output.shape) != rank:
         return False
     back = perm_back(perm)
-    tables = 1 if isinstance(call.op, Table | Move) else len(call.inputs)  # tables and positions are not broadcast
+    has_tables = isinstance(call.op, Table | Move | IntegerSoftmax)  # tables and positions are not broadcast
+    tables = 1 if has_tables else len(call.inputs)
     inputs: list[Value] = []
     build = Builder(program, call.source, "Transpose")
     uses = program.consumers()
