@@ -15,7 +15,7 @@ import onnx
 import onnx.parser
 import onnx_ir
 from host_batch import Array, loaded, program_of, run_on_host
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -172,6 +172,19 @@ def family(*names: str) -> Callable[[Family], Family]:
 @st.composite
 def instances(draw: st.DrawFn, name: str) -> Instance:
     return FAMILIES[name](Draw(draw), name)
+
+
+def examples(strategy: st.SearchStrategy[T], count: int) -> list[T]:
+    """What hypothesis draws: first the least there is, then `count` others, the same in every run in CI's profile."""
+    found: list[T] = []
+
+    @settings(BUILDS, max_examples=count + 1)
+    @given(strategy)
+    def draw(example: T) -> None:
+        found.append(example)
+
+    draw()
+    return found
 
 
 def operators(proto: onnx.ModelProto) -> set[str]:

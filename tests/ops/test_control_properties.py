@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 from host_batch import Array, Row, ints, loaded, run_on_host
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import BUILDS
 from test_control import assert_close
 from test_matrix import reference
 
@@ -79,13 +80,6 @@ def rows(draw: st.DrawFn) -> Row:
 
 
 BATCHES = st.lists(rows(), min_size=MODELS, max_size=MODELS)
-COMMON = settings(
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],  # the message names the model: shrinking would take many builds
-    suppress_health_check=list(HealthCheck),
-)
 
 
 def check_models(batch: list[Row]) -> None:
@@ -99,14 +93,14 @@ def check_models(batch: list[Row]) -> None:
     assert len(results) == MODELS
 
 
-@settings(COMMON, max_examples=2)
+@settings(BUILDS, max_examples=2)
 @given(BATCHES)
 def test_random_bodies(batch: list[Row]) -> None:
     check_models(batch)
 
 
 @pytest.mark.slow
-@settings(COMMON, max_examples=25)
+@settings(BUILDS, max_examples=25)
 @given(BATCHES)
 def test_many_random_bodies(batch: list[Row]) -> None:
     check_models(batch)

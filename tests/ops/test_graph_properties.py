@@ -6,15 +6,15 @@ import numpy as np
 import onnx_ir
 import pytest
 from host_batch import Array, loaded, program_of
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from layerwise import layer_differences
-from properties import BUILDS, Draw, Instance, run_apart
+from properties import Draw, Instance, examples, run_apart
 from properties_graphs import graph_of
 from test_quantized import SAMPLES, reference, samples_of
 from tinycast.compress.quantize import QuantizeOptions, quantize
 
-GRAPHS = 12  # in one build
+GRAPHS = 8  # in one build
 
 
 @st.composite
@@ -64,21 +64,13 @@ def check(batch: list[Instance]) -> list[str]:
     return wrong
 
 
-@settings(BUILDS, max_examples=3)
-@given(BATCHES)
-def test_random_graphs(batch: list[Instance]) -> None:
-    wrong = check(batch)
+def test_random_graphs() -> None:
+    wrong = check(examples(BATCHES, 1)[-1])
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.slow
 def test_many_random_graphs() -> None:
-    wrong: list[str] = []
-
-    @settings(BUILDS, max_examples=20 if settings().derandomize else 100)
-    @given(BATCHES)
-    def run(batch: list[Instance]) -> None:
-        wrong.extend(check(batch))
-
-    run()
+    batches = examples(BATCHES, 30 if settings().derandomize else 150)
+    wrong = [message for batch in batches for message in check(batch)]
     assert not wrong, "\n".join(wrong)

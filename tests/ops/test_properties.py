@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from host_batch import Array, Row, loaded, program_of, run_on_host
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import BUILDS
 from tinycast.ir.graph import interpret
 from tinycast.ir.types import DType
 
@@ -91,13 +92,6 @@ def products(draw: st.DrawFn) -> Row:
 
 
 LAYER_BATCHES = st.lists(st.one_of(convolutions(), pools(), products()), min_size=LAYERS, max_size=LAYERS)
-COMMON = settings(
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],  # the message names the layer: shrinking would take many builds
-    suppress_health_check=list(HealthCheck),
-)
 
 
 def check_layers(rows: list[Row]) -> None:
@@ -119,14 +113,14 @@ def check_layers(rows: list[Row]) -> None:
         assert np.array_equal(got.reshape(expected[name].shape), expected[name]), row
 
 
-@settings(COMMON, max_examples=3)
+@settings(BUILDS, max_examples=3)
 @given(LAYER_BATCHES)
 def test_random_int8_layers(rows: list[Row]) -> None:
     check_layers(rows)
 
 
 @pytest.mark.slow
-@settings(COMMON, max_examples=40)
+@settings(BUILDS, max_examples=40)
 @given(LAYER_BATCHES)
 def test_many_random_int8_layers(rows: list[Row]) -> None:
     check_layers(rows)
