@@ -19,7 +19,6 @@ def between(
     bias: str = "",
     constants: Mapping[str, Array] | None = None,
     by_channel: bool | None = None,
-    integers: bool = True,
     opset: int = 21,
     scale: float = 0.0,
     steps: int = 1,
@@ -58,7 +57,7 @@ def between(
         size = max(most - least, 1e-3) / 255 * d.factor(0.7, 1.3)
         known |= {"sy": number(size), "zy": number(np.clip(np.rint(low - least / size), low, high), kind)}
     nodes = f"{real.nodes} y = QuantizeLinear(f, sy, zy)"
-    return replace(real, nodes=nodes, outputs="y", steps=steps, integers=integers)
+    return replace(real, nodes=nodes, outputs="y", steps=steps, integers=True)
 
 
 @family("qdq.Conv")
@@ -159,8 +158,7 @@ def moves(d: Draw, op: str) -> Instance:
         "Split": ("f, g = Split<axis=1, num_outputs=2>(x)", {}),
         "DepthToSpace": ("f = DepthToSpace<blocksize=2>(x)", {}),
     }[op[4:]]
-    # Interpolation runs in float.
-    return between(d, node, {"x": shape}, constants=constants, integers=op != "qdq.Resize" or mode == "nearest")
+    return between(d, node, {"x": shape}, constants=constants)
 
 
 @family("qdq.Gather")
