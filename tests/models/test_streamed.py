@@ -11,8 +11,13 @@ from nets import CORES, FAST, Net, flat, net, port_inputs, reference
 from tinycast.artifact import Artifact
 from tinycast.execute.inputs import random_inputs
 from tinycast.execute.select import driver_for
+from tinycast.ir.kernel import Compiled
+from tinycast.memory import plan_memory
 from tinycast.model import load, simplify
 from tinycast.pipeline import build, compile_model
+from tinycast.program.lower import to_integers
+from tinycast.program.ports import input_ports, output_ports
+from tinycast.program.steps import to_layers
 from tinycast.schedule.goal import Optimize
 from tinycast.target.load import load_target
 
@@ -95,12 +100,50 @@ def test_least_ram(name: str, most_arena: int, folder: Path) -> None:
     assert instructions <= 1.25 * usual
 
 
-def test_no_streaming_where_nobody_asks(folder: Path) -> None:
-    path = net("digits_int8", folder).path
-    usual = streamed(path, "cortex-m4", Optimize.TIME, None).manifest
+def whole_layers(path: Path, target: str) -> Artifact:
+    """The network without streaming."""
+    model = load(path)
+    simplify(model)
+    core, program = load_target(target), to_integers(model, "net")
+    steps = [layer.step for layer in to_layers(program, core)]
+    plan = plan_memory(steps, program.inputs, program.outputs, align=core.buffer_align)
+    ports = input_ports(program, model), output_ports(program, model)
+    return build(Compiled("net", core, *ports, tuple(steps[i] for i in plan.order), plan, "0" * 64), None)
+
+
+def assert_free(path: Path, target: str) -> int:
+    """Streaming by default costs no time; returns how many bytes of RAM it saves."""
+    counted = []
+    for artifact in (whole_layers(path, target), streamed(path, target, Optimize.TIME, None)):
+        measured = driver_for(load_target(target)).run(
+            artifact.files, artifact.manifest, random_inputs(artifact.manifest, 1)
+        )
+        assert measured.instructions is not None
+        counted.append((artifact.manifest["arena_bytes"], measured.instructions, measured.cycles_estimate or 0))
+    (arena, instructions, cycles), (less, as_many, as_long) = counted
+    assert as_many <= 1.001 * instructions
+    assert as_long <= 1.001 * cycles
+    return int(arena) - int(less)
+
+
+def test_streaming_that_costs_nothing_is_the_default(folder: Path) -> None:
+    assert assert_free(net("ic_int8_qdq", folder).path, "cortex-m4") > 15_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["cortex-m4", "cortex-m0plus", "rv32imc", "cortex-m55"])
+@pytest.mark.parametrize("name", ["digits_int8", "kws_int8_qdq", "ic_int8_qdq", "kws_float", "ic_float"])
+def test_the_default_is_never_slower(name: str, target: str, folder: Path) -> None:
+    if "float" in name and not load_target(target).has_fpu:
+        pytest.skip("floats without an FPU take minutes")
+    assert assert_free(net(name, folder).path, target) >= 0
+
+
+def test_no_streaming_where_ram_is_no_matter(folder: Path) -> None:
+    usual = streamed(net("digits_int8", folder).path, "host", Optimize.TIME, None).manifest
     assert usual["memory"]["segments"] == []
-    roomy = streamed(path, "cortex-m4", Optimize.TIME, usual["arena_bytes"]).manifest
-    assert roomy["memory"]["segments"] == []
+    small = streamed(net("ic_int8_qdq", folder).path, "cortex-m4", Optimize.SIZE, None).manifest
+    assert small["memory"]["segments"] == []
 
 
 def test_report_of_a_segment(folder: Path) -> None:

@@ -17,7 +17,7 @@ from tinycast.tvm_bridge.rolling import roll_rows
 
 Block = Any  # TVM's handle of a stage
 Loop = Any  # TVM's handle of a loop
-_LONG_ROW_BYTES = 1024
+LONG_ROW_BYTES = 1024
 _REDUCED = 2  # TVM's kind of an iteration variable that is summed over
 
 
@@ -114,7 +114,7 @@ def stage_rows(schedule: Schedule, anchor: Call, staged: Block, rows: Loop) -> R
     height = (window.kernel[0] - 1) * window.dilations[0] + 1
     copy = schedule.get(staged).writes[0].source
     row_bytes = prod(int(n) for n in copy.shape[2:]) * DType(str(copy.dtype)).itemsize
-    if window.strides[0] >= height or anchor.output.shape[1] == 1 or row_bytes < _LONG_ROW_BYTES:
+    if window.strides[0] >= height or anchor.output.shape[1] == 1 or row_bytes < LONG_ROW_BYTES:
         return Reads.ROW_FIRST
     roll_rows(schedule, staged)
     return Reads.ROWS_ONCE

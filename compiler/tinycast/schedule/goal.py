@@ -8,6 +8,6 @@ from enum import Enum
 class Optimize(Enum):
     """What a user wants."""
 
-    TIME = "time"  # layers as a whole, unless the RAM given is too little for that
+    TIME = "time"  # rows instead of whole layers only where that is as fast, or the RAM given too little
     SIZE = "size"  # less code: smaller tiles
     RAM = "ram"  # the least RAM that takes no more than a tenth more time

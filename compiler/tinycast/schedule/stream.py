@@ -15,6 +15,7 @@ from tinycast.ir.kernel import Argument, Kernel, Parameter, Role, Step, Streamed
 from tinycast.ir.types import DType, Value
 from tinycast.schedule.composite import InnerSteps, inner_steps
 from tinycast.schedule.kernel import make_step
+from tinycast.schedule.stream_overlap import overlaps
 from tinycast.schedule.stream_plan import Reader
 from tinycast.schedule.stream_segment import Buffer, Segment
 from tinycast.schedule.stream_strips import Operand, Strip, row_name, strip_calls, sum_calls, window_name
@@ -87,7 +88,7 @@ class _Writer:
             tuple(parameters),
             body,
             inner.runtime | {"tc_copy.h", "tc_make_room.h"},
-            overlap=self._overlap(),
+            overlap=overlaps(segment, sums=self._final is not None),
             calls=inner.calls,
         )
         report = Streamed(
@@ -264,37 +265,6 @@ class _Writer:
             "    }",
             "}",
         ]
-
-    def _overlap(self) -> tuple[tuple[int, int, int], ...]:
-        """How far the output has to stay below each input: it may be written over rows that nobody reads any more."""
-        segment, last = self._segment, len(self._segment.units) - 1
-        row_bytes = prod(segment.strips[-1].image[1:]) * segment.output.dtype.itemsize
-        if self._final is not None:
-            row_bytes = 0  # written when all is read
-        distances = [0] * len(segment.outside)
-        done = [0] * len(segment.units)
-        for number in segment.order:
-            if number == last:
-                for i, value in enumerate(segment.outside):
-                    free = self._free_bytes(value, done)
-                    distances[i] = max(distances[i], (done[last] + 1) * row_bytes - free)
-            done[number] += 1
-        output = len(segment.outside)
-        return tuple((output, i, d) for i, d in enumerate(distances) if d < segment.output.bytes)
-
-    def _free_bytes(self, value: Value, done: Sequence[int]) -> int:
-        """From the start of a value from outside: what no stage reads after so many turns of each."""
-        units, source = self._segment.units, self._segment.buffers.get(value)
-        uses = [(n, o) for n, u in enumerate(units) for s in u.strips for o in s.operands if o.value is value]
-        height, width, channels = uses[0][1].image
-        row_bytes = width * channels * value.dtype.itemsize
-        if source is None:
-            rows = min(height if done[n] >= units[n].height else done[n] * o.stride for n, o in uses)
-        else:
-            rows = done[source]
-            if self._buffer(source).planes and rows < height:
-                row_bytes = width * value.dtype.itemsize
-        return min(rows, height) * row_bytes
 
 
 def _adding(row: Value, total: Value) -> Step:

@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tinycast.ir.kernel import MemoryPlan, Role, Step
-from tinycast.ir.types import Value
+from tinycast.ir.types import DType, Value
 from tinycast.memory import Peak, find_peak
 from tinycast.schedule.goal import Optimize
 from tinycast.schedule.stream import StripSteps, compile_strip, segment_step
 from tinycast.schedule.stream_cost import added_work, layer_work
 from tinycast.schedule.stream_segment import Segment, make_segment
 from tinycast.schedule.stream_strips import Layer, Strip, strip_of
-from tinycast.target.types import Target
+from tinycast.target.types import Platform, Target
 
 MOST_TIME = 1.1  # what the least RAM may cost
+_LITTLE_MORE = 1.1  # RAM that is not worth time
+_LITTLE_MEMORY = (Platform.ARM_M, Platform.RISCV)  # where RAM counts even if nobody asks for less
 _BEAM = 6  # choices kept for further segments
 _MOST_SEGMENTS = 4
 
@@ -43,6 +45,7 @@ class Choices:
         self._target = target
         self._strips = [strip_of(layer) for layer in layers]
         self._compiled: dict[tuple[int, int], StripSteps] = {}
+        self._free = False
         self._made: dict[tuple[int, int], tuple[Step, float] | None] = {}
         self._work = sum(layer_work(layer, target) for layer in layers)
         self._readers: dict[str, int] = {}  # the last layer that reads a value
@@ -55,8 +58,18 @@ class Choices:
         """The layers' own steps."""
         return [layer.step for layer in self._layers]
 
-    def search(self) -> list[Choice]:
-        """No segments first; then what was found, no choice worse than another in both RAM and time."""
+    @property
+    def has_little_memory(self) -> bool:
+        """Whether less RAM is looked for where it costs nothing; what vectors do in a row is estimated too roughly."""
+        return self._target.platform in _LITTLE_MEMORY and not self._target.has_vectors
+
+    def search(self, *, free: bool = False) -> list[Choice]:
+        """No segments first; then what was found, no choice worse than another in both RAM and time.
+
+        `free`: only segments that take no more time than their layers, by an estimate that is good enough for that
+        where all is int8.
+        """
+        self._free = free
         found = [self._choice(())]
         beam = found
         for _ in range(_MOST_SEGMENTS):
@@ -107,8 +120,11 @@ class Choices:
         segment = make_segment(strips)
         if segment is None:
             return None
+        work = added_work(segment, self._target)
+        if self._free and (work > 0 or any(s.layer.output.dtype is not DType.INT8 for s in strips)):
+            return None
         compiled = [self._compile(segment, first + i, strip) for i, strip in enumerate(strips)]
-        return segment_step(segment, compiled, self._target), added_work(segment, self._target)
+        return segment_step(segment, compiled, self._target), work
 
     def _compile(self, segment: Segment, number: int, strip: Strip) -> StripSteps:
         key = (number, segment.columns(strip))
@@ -143,12 +159,18 @@ class _Planned:
 def choose(choices: Choices, place: Place, optimize: Optimize, ram_bytes: int | None) -> tuple[list[Step], MemoryPlan]:
     """The steps that run the layers, and their memory plan: within `ram_bytes` if possible, else with the least RAM.
 
-    `place` plans the memory of steps, which it may change for that.
+    Where layers as a whole fit, only rows that take no more time are worth it. `place` plans the memory of steps,
+    which it may change for that.
     """
     whole = place(choices.whole)
-    if optimize is not Optimize.RAM and (ram_bytes is None or whole[1].arena_bytes <= ram_bytes):
+    fits = ram_bytes is None or whole[1].arena_bytes <= ram_bytes
+    if fits and (optimize is Optimize.SIZE or (optimize is Optimize.TIME and not choices.has_little_memory)):
         return whole
-    found = [_Planned(*(place(c.steps) if c.segments else whole), c.time) for c in choices.search()]
+    free = fits and optimize is Optimize.TIME
+    found = [_Planned(*(place(c.steps) if c.segments else whole), c.time) for c in choices.search(free=free)]
+    if free:
+        chosen = _fastest_with_little(found)
+        return chosen.steps, chosen.plan
     fitting = [p for p in found if ram_bytes is None or p.arena_bytes <= ram_bytes]
     cheap = [p for p in fitting if p.time <= MOST_TIME]
     if optimize is Optimize.RAM and cheap:
@@ -158,3 +180,9 @@ def choose(choices: Choices, place: Place, optimize: Optimize, ram_bytes: int | 
     else:
         chosen = min(found, key=lambda p: (p.arena_bytes, p.time))
     return chosen.steps, chosen.plan
+
+
+def _fastest_with_little(found: Sequence[_Planned]) -> _Planned:
+    """The fastest of those that need hardly more RAM than the least."""
+    least = min(p.arena_bytes for p in found)
+    return min((p for p in found if p.arena_bytes <= least * _LITTLE_MORE), key=lambda p: (p.time, p.arena_bytes))

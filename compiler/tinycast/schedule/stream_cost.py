@@ -9,7 +9,10 @@ from dataclasses import replace
 from math import ceil, prod
 
 from tinycast.ir.graph import Call, Tile
+from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
+from tinycast.ops.shape import Transpose
+from tinycast.schedule.blocks import LONG_ROW_BYTES
 from tinycast.schedule.stream_plan import readers_of
 from tinycast.schedule.stream_segment import Segment
 from tinycast.schedule.stream_strips import Layer, Strip
@@ -17,10 +20,12 @@ from tinycast.schedule.tiles import choose_tile, flat_positions
 from tinycast.target.types import Target
 
 _CALL = 120  # instructions to start a kernel, and to find out that it can run
-_A_BYTE_COPIED = 0.65  # tc_copy with words
+_A_BYTE_COPIED = 0.65  # tc_copy with words: more than its instructions, since loads and stores take two cycles
+_A_BYTE_OF_A_VECTOR = 0.2
 _A_ROW_COPIED = 20  # the calls for a row and its border
 _AN_ELEMENT_MOVED = 6  # from planes
 _AN_ELEMENT = 9  # requantizing and storing a result
+_A_FLOAT_PRODUCT = 2.2
 _A_TAP = 1.0  # of a plane, its copying included
 _AN_ADDEND = 2.5  # of a pool
 
@@ -32,14 +37,16 @@ def layer_work(layer: Layer, target: Target) -> float:
     if anchor is None or not layer.step.macs:
         return work + (anchor.inputs[0].size * _AN_ADDEND if anchor is not None else 0)
     tile = choose_tile(anchor, target)
-    staged = 0.0 if tile.planes else _staged(anchor)
-    return work + layer.step.macs * _a_product(anchor, tile) * _filled(anchor, tile, by_rows=False) + staged
+    staged = 0.0 if tile.planes else _staged(layer, anchor, tile, target)
+    return work + layer.step.macs * _a_product(anchor, tile, target) * _filled(anchor, tile, by_rows=False) + staged
 
 
-def _a_product(anchor: Call, tile: Tile) -> float:
+def _a_product(anchor: Call, tile: Tile, target: Target) -> float:
     """Instructions of a multiply-accumulate, loads included."""
     if tile.planes:
         return _A_TAP
+    if tile.wide is DType.FLOAT32 and not target.has_vectors:
+        return _A_FLOAT_PRODUCT
     if tile.lanes > 4 or tile.vector:
         return 0.25
     if tile.lanes > 1:
@@ -60,14 +67,23 @@ def _filled(anchor: Call, tile: Tile, *, by_rows: bool) -> float:
     return ceil(columns / tile.positions) * tile.positions / columns
 
 
-def _staged(anchor: Call) -> float:
+def _a_byte_copied(target: Target) -> float:
+    return _A_BYTE_OF_A_VECTOR if target.has_vectors else _A_BYTE_COPIED
+
+
+def _staged(layer: Layer, anchor: Call, tile: Tile, target: Target) -> float:
     """Copying rows with their border, in the layer's own kernel."""
     window = getattr(anchor.op, "window", None)
     if window is None or not any(window.pads):
         return 0.0
     _, _, width, channels = anchor.inputs[0].shape
-    row_bytes = (width + window.pads[1] + window.pads[3]) * channels * anchor.inputs[0].dtype.itemsize
-    return float(anchor.output.shape[1] * window.kernel[0] * (row_bytes * _A_BYTE_COPIED + _A_ROW_COPIED))
+    elements = (width + window.pads[1] + window.pads[3]) * channels
+    row_bytes = elements * anchor.inputs[0].dtype.itemsize
+    from_planes = channels > 1 and isinstance(layer.calls[0].op, Transpose)
+    row = elements * _AN_ELEMENT_MOVED if from_planes else row_bytes * _a_byte_copied(target)
+    kept = not tile.lanes and row_bytes >= LONG_ROW_BYTES
+    rows = min(window.strides[0], window.kernel[0]) if kept else window.kernel[0]
+    return float(anchor.output.shape[1] * rows * (row + _A_ROW_COPIED))
 
 
 def added_work(segment: Segment, target: Target) -> float:
@@ -79,13 +95,13 @@ def added_work(segment: Segment, target: Target) -> float:
         buffer = unit.buffer
         if not unit.strips and buffer is not None:
             work += prod(buffer.image) * (
-                _AN_ELEMENT_MOVED if buffer.planes else _A_BYTE_COPIED * buffer.value.dtype.itemsize
+                _AN_ELEMENT_MOVED if buffer.planes else _a_byte_copied(target) * buffer.value.dtype.itemsize
             )
         if buffer is not None and readers[number]:
             # When the buffer is full as many rows are dropped as the reader goes on; the others are moved.
             stride = max(1, min(r.read.stride for r in readers[number]))
             kept = max(0, segment.capacities[number] - stride)
-            work += turns / stride * kept * buffer.row_bytes * _A_BYTE_COPIED
+            work += turns / stride * kept * buffer.row_bytes * _a_byte_copied(target)
         work += sum(_strip_work(strip, target) + (turns - 1) * _CALL for strip in unit.strips)
     return work
 
@@ -98,5 +114,5 @@ def _strip_work(strip: Strip, target: Target) -> float:
         return 0.0
     # A row has no plane that is worth copying.
     tile = choose_tile(anchor, replace(target, micro_kernels=tuple(set(target.micro_kernels) - {"taps"})))
-    products = strip.layer.step.macs * _a_product(anchor, tile) * _filled(anchor, tile, by_rows=True)
+    products = strip.layer.step.macs * _a_product(anchor, tile, target) * _filled(anchor, tile, by_rows=True)
     return _AN_ELEMENT * strip.layer.output.size + _CALL + products - layer_work(strip.layer, target)
