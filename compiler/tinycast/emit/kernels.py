@@ -95,8 +95,19 @@ def call_text(step: Step, function: Function, weights: Weights, plan: MemoryPlan
                 raise InternalError(f"constant {argument.name!r} does not suit {parameter.name}", where=step.name)
             arguments.append(weights.symbol(argument))
         else:
-            arguments.append(f"AT({plan.placements[argument.name].offset})")
+            arguments.append(f"AT({place_text(plan, argument.name)})")
     return wrap_list(f"    {function.symbol}(", arguments, ");")
+
+
+def arena_field(plan: MemoryPlan, name: str) -> str:
+    """The member of the model that points to the arena with a buffer."""
+    return f"arena_{plan.regions[plan.region_of(name)].region.name}" if plan.regions else "arena"
+
+
+def place_text(plan: MemoryPlan, name: str) -> str:
+    """A buffer's place as the generated code's AT takes it: the offset, after the arena where there are several."""
+    offset = plan.placements[name].offset
+    return f"{arena_field(plan, name)}, {offset}" if plan.regions else str(offset)
 
 
 def wrap_list(head: str, items: list[str], tail: str) -> str:

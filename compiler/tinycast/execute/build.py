@@ -91,8 +91,32 @@ def measure_firmware(
 
 def _link_flags(manifest: Mapping[str, Any], target: Target, folder: Path) -> tuple[str, ...]:
     script = folder / "link.ld"
-    script.write_text(render("link.ld.j2", manifest=manifest, target=target, stack_bytes=STACK_BYTES), encoding="utf-8")
-    return (f"-Wl,-T,{script}", "-Wl,--gc-sections")
+    regions = _regions(manifest)
+    places = _machine_places(regions, target)
+    text = render("link.ld.j2", manifest=manifest, target=target, stack_bytes=STACK_BYTES, places=places)
+    script.write_text(text, encoding="utf-8")
+    prefix = manifest["name"].upper()
+    sections = (
+        f'-D{prefix}_{kind}_{r["name"].upper()}_SECTION=__attribute__((section(".{kind.lower()}.{r["name"]}")))'
+        for r in regions
+        for kind in ["ARENA" if r["kind"] == "ram" else "WEIGHTS"]
+    )
+    return (f"-Wl,-T,{script}", "-Wl,--gc-sections", *sections)
+
+
+def _regions(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The memories that a model uses; none where it has one arena."""
+    return [r for r in manifest.get("memory", {}).get("regions", []) if r["bytes"]]
+
+
+def _machine_places(regions: Sequence[Mapping[str, Any]], target: Target) -> dict[str, str]:
+    """The emulated machine's memory for each region: its main ones first, then the others that it has."""
+    places = {}
+    for kind, main in (("ram", "RAM"), ("flash", "FLASH")):
+        others = [main, *(f"MORE{i}" for i in range(1, len(target.more_memory) + 1))]
+        for at, region in enumerate(r for r in regions if r["kind"] == kind):
+            places[region["name"]] = others[min(at, len(others) - 1)]
+    return places
 
 
 def render(template: str, *, manifest: Mapping[str, Any], **values: Any) -> str:
@@ -106,5 +130,10 @@ def render(template: str, *, manifest: Mapping[str, Any], **values: Any) -> str:
     )
     name = manifest["name"]
     return environment.get_template(template).render(
-        name=name, prefix=name.upper(), inputs=manifest["inputs"], outputs=manifest["outputs"], **values
+        name=name,
+        prefix=name.upper(),
+        inputs=manifest["inputs"],
+        outputs=manifest["outputs"],
+        regions=_regions(manifest),
+        **values,
     )

@@ -13,6 +13,23 @@ class Platform(Enum):
     WASM = "wasm"
 
 
+class RegionKind(Enum):
+    RAM = "ram"
+    FLASH = "flash"
+
+
+@dataclass(frozen=True)
+class Region:
+    """One of several memories of a chip, for what a model may put there."""
+
+    name: str  # lower-case C identifier
+    kind: RegionKind
+    bytes: int
+    cost: float = 1.0  # of an access, relative to the other regions'
+    io: bool = True  # RAM: whether inputs and outputs may lie there (DMA does not reach every memory)
+    section: str = ""  # of the linker; a macro of the generated code can say something else
+
+
 @dataclass(frozen=True)
 class Target:
     """A core. Code asks its fields, never its name."""
@@ -45,6 +62,8 @@ class Target:
     vectors_origin: int | None = None  # where the core looks for its vector table, if not at flash_origin
     ram_origin: int = 0
     ram_bytes: int = 0
+    more_memory: tuple[tuple[int, int], ...] = ()  # (origin, bytes) of the emulated machine's other memories
+    regions: tuple[Region, ...] = ()  # memories of a chip to place data in; none: one arena, the user's to place
 
     @property
     def has_vectors(self) -> bool:
