@@ -18,7 +18,7 @@ from tinycast.artifact import Artifact
 from tinycast.compress.quantize import QuantizeOptions, quantize
 from tinycast.emit import c_identifier, emit_c, emit_wasm, finish_wasm, wasm_package
 from tinycast.errors import FitError, UsageError
-from tinycast.execute.fit import check_flash, check_ram, check_weights
+from tinycast.execute.fit import check_constants, check_flash, check_ram, check_weights
 from tinycast.ir.kernel import Compiled, MemoryPlan, Step
 from tinycast.ir.types import Value
 from tinycast.memory import plan_memory
@@ -34,6 +34,7 @@ from tinycast.program.lower import to_integers
 from tinycast.program.ports import channels_last_edges, golden_run, input_ports, output_ports
 from tinycast.program.states import api_values, state_ports
 from tinycast.program.steps import to_layers
+from tinycast.schedule.flash_reads import copy_what_is_not_indexed
 from tinycast.schedule.goal import Optimize
 from tinycast.schedule.states import keep_states
 from tinycast.schedule.stream_choice import Choices, Place, choose
@@ -89,16 +90,17 @@ def compile_file(
         simplify(model)
     name = c_identifier(options.name or path.stem)
     cores = [core, *(load_target(other) for other in (core.fallback, core.faster) if other)]
+    ram_bytes = options.ram_bytes or core.arena_bytes or None
     choice: dict[str, Any] = {
         "float_io": options.float_io,
         "channels_last_io": options.channels_last_io,
         "states": states,
         "optimize": options.optimize,
-        "ram_bytes": options.ram_bytes,
+        "ram_bytes": ram_bytes,
     }
     compiled = [compile_model(model, c, name, digest, **choice) for c in cores]
-    if options.ram_bytes is not None:
-        check_ram(compiled[0], options.ram_bytes)
+    if ram_bytes is not None:
+        check_ram(compiled[0], ram_bytes)
     if options.flash_bytes is not None:
         check_weights(compiled[0], options.flash_bytes)
     artifact = build(compiled[0], options.format, *compiled[1:])
@@ -163,6 +165,8 @@ def compile_model(
 
     def place(steps: Sequence[Step]) -> tuple[list[Step], MemoryPlan]:
         own = keep_states([replace(step) for step in steps], kept, outputs)
+        if core.constant_qualifier:
+            own = copy_what_is_not_indexed(own)
         ends = [*outputs, *(v for v, _ in kept)]
         align = max([target.buffer_align, *(p.dtype.itemsize for s in own for p in s.kernel.parameters)])
         return own, plan_memory(own, program.inputs, ends, align=align)
@@ -175,7 +179,7 @@ def compile_model(
         steps, plan, flash = _in_regions(choices, place, ports, target, optimize, ram_bytes)
     else:
         steps, plan = choose(choices, place, optimize, ram_bytes)
-    return Compiled(
+    compiled = Compiled(
         name,
         target,
         tuple(p for p in input_ports(program, model) if p.value in inputs),
@@ -188,6 +192,8 @@ def compile_model(
         state_ports(program, model),
         flash,
     )
+    check_constants(compiled)
+    return compiled
 
 
 def _in_regions(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from cli.cli_models import save_convolution
 from emit.compilers import STRICT, compiler_command, exit_status, lay_out, run
-from nets import Net, compiled, flat, net, port_inputs
 from models.test_state import SWAP, save_text
+from nets import Net, compiled, flat, net, port_inputs
 from tinycast.artifact import Artifact
 from tinycast.errors import FitError, ToolMissingError, UsageError
 from tinycast.execute.build import build_bare

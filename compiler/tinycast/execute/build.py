@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,25 @@ def build_bare(
     """Build the harness for a machine without an operating system; it reads samples through semihosting."""
     flags = _link_flags(manifest, target, folder)
     if profile:
-        layers = folder / "layers.h"
-        layers.write_text(render("layers.h.j2", manifest=manifest), encoding="utf-8")
-        flags = (*flags, "-include", str(layers))
+        flags = (*flags, *_layer_marks(manifest, folder))
     start = _START_UP[target.platform]
     output = build_harness(files, manifest, compiler, folder, io=[start, "io_semihosting.c"], flags=flags)
     check_instructions(read_elf(output), target)
     return output
+
+
+def build_avr(
+    files: Mapping[str, bytes],
+    manifest: Mapping[str, Any],
+    compiler: Compiler,
+    folder: Path,
+    *,
+    profile: bool = False,
+) -> Path:
+    """Build the harness for simavr, with avr-libc's start-up code and linker script."""
+    # Sections that nothing refers to, as the marks', are thrown away.
+    flags = _layer_marks(manifest, folder) if profile else ("-Wl,--gc-sections",)
+    return build_harness(files, manifest, compiler, folder, io=["io_avr.c"], flags=flags)
 
 
 def measure_firmware(
@@ -78,15 +91,21 @@ def measure_firmware(
         sources = write_sources(files, folder)
         main, output = folder / "firmware.c", folder / "firmware.elf"
         main.write_text(render("firmware.c.j2", manifest=manifest), encoding="utf-8")
-        compiler.build(
-            [*sources, main, harness / _START_UP[target.platform]],
-            output,
-            flags=_link_flags(manifest, target, folder),
-            include_dirs=[folder / "include", folder / "src"],
-        )
+        has_start_up = target.platform in _START_UP
+        start = [harness / _START_UP[target.platform]] if has_start_up else []
+        flags = _link_flags(manifest, target, folder) if has_start_up else ("-Wl,--gc-sections",)
+        compiler.build([*sources, main, *start], output, flags=flags, include_dirs=[folder / "include", folder / "src"])
         elf = read_elf(output)
     check_instructions(elf, target)
-    return elf.sizes()
+    sizes = elf.sizes()
+    # avr-libc's linker script has no section for the arena alone.
+    return sizes if has_start_up else replace(sizes, bss_bytes=sizes.bss_bytes - manifest["arena_bytes"])
+
+
+def _layer_marks(manifest: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    layers = folder / "layers.h"
+    layers.write_text(render("layers.h.j2", manifest=manifest), encoding="utf-8")
+    return ("-include", str(layers))
 
 
 def _link_flags(manifest: Mapping[str, Any], target: Target, folder: Path) -> tuple[str, ...]:

@@ -37,9 +37,28 @@ def check_weights(compiled: Compiled, flash_bytes: int) -> None:
     )
 
 
+def check_constants(compiled: Compiled) -> None:
+    """Raise FitError for constants beyond what the target's compiler and address space take."""
+    target = compiled.target
+    constants = {v: step for step in compiled.steps for v in step.values(Role.INPUT) if v.is_constant}
+    largest = max(constants, key=lambda v: v.bytes, default=None)
+    if largest is None:
+        return
+    where = f"{largest.name} in {constants[largest].name} ({constants[largest].op}) has {largest.bytes} bytes"
+    fix = "quantize or prune the model, or choose another target"
+    if target.array_bytes and largest.bytes > target.array_bytes:
+        raise FitError(f"{target.name} takes no array of more than {target.array_bytes} bytes", where=where, fix=fix)
+    total = sum(v.bytes for v in constants)
+    if target.constants_bytes and total > target.constants_bytes:
+        over = total - target.constants_bytes
+        raise FitError(
+            f"the weights need {total} bytes, {over} more than {target.name} can address in flash", where=where, fix=fix
+        )
+
+
 def check_flash(artifact: Artifact, target: Target, flash_bytes: int) -> None:
     """Raise FitError if the linked program is larger than the flash; ToolMissingError without a C compiler."""
-    if target.platform not in (Platform.ARM_M, Platform.RISCV):
+    if target.platform not in (Platform.ARM_M, Platform.RISCV, Platform.AVR):
         return
     sizes = measure_firmware(artifact.files, artifact.manifest, target, compiler_for(target))
     if sizes.flash_bytes <= flash_bytes:

@@ -13,7 +13,7 @@ from tinycast.package.npm import add_npm
 from tinycast.package.web import add_web
 from tinycast.target.types import Platform, Target
 
-_NATIVE = frozenset({Platform.HOST, Platform.ARM_M, Platform.RISCV})
+_NATIVE = frozenset({Platform.HOST, Platform.ARM_M, Platform.RISCV, Platform.AVR})
 _BROWSER = frozenset({Platform.WASM})
 
 

@@ -155,7 +155,7 @@ def bench_tables(data: Data) -> list[RenderableType]:
     return [
         f"{data['name']} for {data['target']}, one inference on {data['driver']}",
         make_table((*columns, ">scratch, bytes"), rows),
-        *([f"Cycles are estimated for memory without wait states: {data['cycles_error']}."] if has_cycles else []),
+        *([f"Cycles, for memory without wait states: {data['cycles_error']}."] if has_cycles else []),
         make_table(("memory", ">bytes"), sizes),
         *map(region_line, data["regions"]),
         *map(segment_line, data["segments"]),

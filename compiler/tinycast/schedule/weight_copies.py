@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tinycast.errors import FitError
-from tinycast.ir.kernel import Kernel, MemoryPlan, Parameter, Role, Step
+from tinycast.ir.kernel import MemoryPlan, Step
 from tinycast.ir.types import Value
 from tinycast.memory.regions import Content, content, cost, place_weights, plan_regions
 from tinycast.memory.traffic import traffic
+from tinycast.schedule.flash_reads import copy_step
 from tinycast.target.types import Region, RegionKind
 
 _MOST_TRIALS = 64  # copies tried, the most promising first
@@ -64,13 +65,8 @@ def _promising(
 def _with_copy(steps: Sequence[Step], name: str, value: Value) -> list[Step]:
     at = next(i for i, s in enumerate(steps) if s.name == name and any(a is value for a in s.arguments))
     step = steps[at]
-    copy = Value(f"{value.name}.in_ram_{at}", value.shape, value.dtype)
-    parameters = (
-        Parameter("weights", value.dtype, Role.INPUT, value.bytes),
-        Parameter("copy", value.dtype, Role.OUTPUT, value.bytes),
-    )
+    copying, copy = copy_step(step, value, at)
     body = f"tc_copy(copy, weights, {value.bytes});"
-    kernel = Kernel("copy_weights", parameters, body, frozenset({"tc_copy.h"}))
-    copying = Step(f"{step.name}.weights", "CopyWeights", kernel, (value, copy), step.sources)
+    copying.kernel = replace(copying.kernel, body=body, runtime=frozenset({"tc_copy.h"}))
     reading = replace(step, arguments=tuple(copy if a is value else a for a in step.arguments))
     return [*steps[:at], copying, reading, *steps[at + 1 :]]

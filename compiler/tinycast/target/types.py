@@ -10,6 +10,7 @@ class Platform(Enum):
     HOST = "host"
     ARM_M = "arm-m"
     RISCV = "riscv"
+    AVR = "avr"
     WASM = "wasm"
 
 
@@ -56,6 +57,7 @@ class Target:
     gcc_flags: tuple[str, ...] = ()
     qemu: tuple[str, ...] = ()  # emulator's command and machine options
     unicorn_cpu: str = ""  # name in unicorn.arm_const, "" where unicorn cannot run it
+    simavr: str = ""  # name of the chip in simavr, "" where it has none
     cycle_rules: str = ""  # whose rules of execute/cycles.py estimate its cycles, "" where no estimate is made
     flash_origin: int = 0
     flash_bytes: int = 0  # of the emulated machine, not of a board
@@ -63,6 +65,10 @@ class Target:
     ram_origin: int = 0
     ram_bytes: int = 0
     more_memory: tuple[tuple[int, int], ...] = ()  # (origin, bytes) of the emulated machine's other memories
+    arena_bytes: int = 0  # of RAM for a model, unless the user says otherwise; 0: no limit
+    constant_qualifier: str = ""  # address space of constants that lie apart from data
+    constants_bytes: int = 0  # the most that it reaches; 0: no limit
+    array_bytes: int = 0  # the largest array that the compiler takes; 0: no limit
     regions: tuple[Region, ...] = ()  # memories of a chip to place data in; none: one arena, the user's to place
 
     @property
