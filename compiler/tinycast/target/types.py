@@ -66,7 +66,7 @@ class Target:
     ram_bytes: int = 0
     more_memory: tuple[tuple[int, int], ...] = ()  # (origin, bytes) of the emulated machine's other memories
     arena_bytes: int = 0  # of RAM for a model, unless the user says otherwise; 0: no limit
-    constant_qualifier: str = ""  # address space of constants that lie apart from data
+    constant_qualifier: str = ""  # address space of constants that lie apart from data: __flash
     constants_bytes: int = 0  # the most that it reaches; 0: no limit
     array_bytes: int = 0  # the largest array that the compiler takes; 0: no limit
     regions: tuple[Region, ...] = ()  # memories of a chip to place data in; none: one arena, the user's to place
