@@ -110,7 +110,7 @@ def test_a_constant_output_is_refused(tmp_path: Path) -> None:
         compile_file(tmp_path / "constant.onnx", "atmega2560", CompileOptions())
 
 
-def run_net(name: str, method: str, chip: str = "atmega1284p") -> None:
+def assert_net_agrees(name: str, method: str, chip: str = "atmega1284p") -> None:
     row = next(row for row in NETS if row.name == name)
     model = METHODS[method](row)
     program = to_integers(model, "net")
@@ -136,11 +136,11 @@ def run_net(name: str, method: str, chip: str = "atmega1284p") -> None:
 
 @pytest.mark.parametrize(("name", "method"), [("branches", "qdq_int8"), ("encoder_net", "tinycast_int8")])
 def test_operators(name: str, method: str) -> None:
-    run_net(name, method)
+    assert_net_agrees(name, method)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["qdq_int8_channels", "qoperator_uint8", "tinycast_int8"])
 @pytest.mark.parametrize("name", [row.name for row in NETS])
 def test_all_operators(name: str, method: str) -> None:
-    run_net(name, method)
+    assert_net_agrees(name, method)
