@@ -6,7 +6,8 @@ set -eu
 
 packages="gcc g++ cmake binutils clang-19 lld-19 chromium firefox-esr
 gcc-arm-none-eabi libnewlib-arm-none-eabi gcc-riscv64-unknown-elf
-qemu-system-arm qemu-system-misc"
+qemu-system-arm qemu-system-misc
+gcc-avr avr-libc libsimavr-dev libelf-dev"
 
 install_debian_packages() {
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

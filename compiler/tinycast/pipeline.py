@@ -17,9 +17,12 @@ import onnx_ir
 from tinycast.artifact import Artifact
 from tinycast.compress.quantize import QuantizeOptions, quantize
 from tinycast.emit import c_identifier, emit_c, emit_wasm, finish_wasm, wasm_package
-from tinycast.execute.fit import check_flash, check_ram, check_weights
+from tinycast.errors import FitError, UsageError
+from tinycast.execute.fit import check_constants, check_flash, check_ram, check_weights
 from tinycast.ir.kernel import Compiled, MemoryPlan, Step
+from tinycast.ir.types import Value
 from tinycast.memory import plan_memory
+from tinycast.memory.regions import Content
 from tinycast.model import load, load_samples, sha256, simplify
 from tinycast.model.files import to_bytes
 from tinycast.model.functions import write_out_functions
@@ -31,12 +34,14 @@ from tinycast.program.lower import to_integers
 from tinycast.program.ports import channels_last_edges, golden_run, input_ports, output_ports
 from tinycast.program.states import api_values, state_ports
 from tinycast.program.steps import to_layers
+from tinycast.schedule.flash_reads import copy_what_is_not_indexed
 from tinycast.schedule.goal import Optimize
 from tinycast.schedule.states import keep_states
-from tinycast.schedule.stream_choice import Choices, choose
+from tinycast.schedule.stream_choice import Choices, Place, choose
 from tinycast.schedule.tiles import smaller_tiles
+from tinycast.schedule.weight_copies import place_in_regions
 from tinycast.target.load import load_target
-from tinycast.target.types import Platform, Target
+from tinycast.target.types import Platform, Region, RegionKind, Target
 from tinycast.toolchain.wasm import build_wasm
 
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
@@ -54,6 +59,7 @@ class CompileOptions:
     optimize: Optimize = Optimize.TIME
     ram_bytes: int | None = None  # layers are streamed by rows where they need more
     flash_bytes: int | None = None
+    regions: tuple[Region, ...] = ()  # memories of the chip, in place of the target's own
     calibration: Path | None = None  # samples to quantize the model with first
     quantize: QuantizeOptions = field(default_factory=QuantizeOptions)
     stateful: bool = False  # recurrent layers keep their state from one run to the next
@@ -70,6 +76,10 @@ def compile_file(
     """
     options = options or CompileOptions()
     core = load_target(target)
+    if options.regions:
+        if core.platform is Platform.WASM:
+            raise UsageError("WebAssembly has one memory", where="--memory", fix="leave out --memory")
+        core = replace(core, regions=options.regions)
     if options.calibration is None:
         model, digest = load(path, options.shapes), sha256(path)
         simplify(model)
@@ -80,16 +90,17 @@ def compile_file(
         simplify(model)
     name = c_identifier(options.name or path.stem)
     cores = [core, *(load_target(other) for other in (core.fallback, core.faster) if other)]
+    ram_bytes = options.ram_bytes or core.arena_bytes or None
     choice: dict[str, Any] = {
         "float_io": options.float_io,
         "channels_last_io": options.channels_last_io,
         "states": states,
         "optimize": options.optimize,
-        "ram_bytes": options.ram_bytes,
+        "ram_bytes": ram_bytes,
     }
     compiled = [compile_model(model, c, name, digest, **choice) for c in cores]
-    if options.ram_bytes is not None:
-        check_ram(compiled[0], options.ram_bytes)
+    if ram_bytes is not None:
+        check_ram(compiled[0], ram_bytes)
     if options.flash_bytes is not None:
         check_weights(compiled[0], options.flash_bytes)
     artifact = build(compiled[0], options.format, *compiled[1:])
@@ -154,13 +165,21 @@ def compile_model(
 
     def place(steps: Sequence[Step]) -> tuple[list[Step], MemoryPlan]:
         own = keep_states([replace(step) for step in steps], kept, outputs)
+        if core.constant_qualifier:
+            own = copy_what_is_not_indexed(own)
         ends = [*outputs, *(v for v, _ in kept)]
         align = max([target.buffer_align, *(p.dtype.itemsize for s in own for p in s.kernel.parameters)])
         return own, plan_memory(own, program.inputs, ends, align=align)
 
     choices = Choices(layers, program.inputs, program.outputs, core)
-    steps, plan = choose(choices, place, optimize, ram_bytes)
-    return Compiled(
+    flash: dict[Content, Region] = {}
+    if target.regions:
+        ends = [*outputs, *(v for v, _ in kept)]
+        ports = (program.inputs, ends)
+        steps, plan, flash = _in_regions(choices, place, ports, target, optimize, ram_bytes)
+    else:
+        steps, plan = choose(choices, place, optimize, ram_bytes)
+    compiled = Compiled(
         name,
         target,
         tuple(p for p in input_ports(program, model) if p.value in inputs),
@@ -171,7 +190,34 @@ def compile_model(
         golden,
         tuple(program.notes),
         state_ports(program, model),
+        flash,
     )
+    check_constants(compiled)
+    return compiled
+
+
+def _in_regions(
+    choices: Choices,
+    place: Place,
+    ports: tuple[Sequence[Value], Sequence[Value]],
+    target: Target,
+    optimize: Optimize,
+    ram_bytes: int | None,
+) -> tuple[list[Step], MemoryPlan, dict[Content, Region]]:
+    """Steps and plan for a chip with several memories: layers are streamed where they do not fit as a whole."""
+    rooms = [region.bytes for region in target.regions if region.kind is RegionKind.RAM]
+    error: FitError | None = None
+    for room in dict.fromkeys((sum(rooms), max(rooms))):
+        steps, _ = choose(choices, place, optimize, min(room, ram_bytes or room))
+        align = max([target.buffer_align, *(p.dtype.itemsize for s in steps for p in s.kernel.parameters)])
+        try:
+            placed = place_in_regions(steps, *ports, target.regions, align=align)
+        except FitError as caught:
+            error = caught
+        else:
+            return placed.steps, placed.plan, placed.flash
+    assert error is not None
+    raise error
 
 
 def build(compiled: Compiled, package_format: str | None = None, *others: Compiled) -> Artifact:

@@ -12,7 +12,7 @@ static inline void tc_copy(void *to, const void *from, int32_t bytes)
 
 static inline void tc_fill(void *to, int32_t byte, int32_t bytes)
 {
-    memset(to, byte, (size_t)bytes);
+    memset(to, (int)byte, (size_t)bytes);
 }
 
 #endif

@@ -53,6 +53,15 @@ static inline __attribute__((always_inline)) uint32_t tc_stack_used(void)
     return (uint32_t)((uintptr_t)end - (uintptr_t)word);
 }
 
+#elif defined(__AVR__)
+
+/* The simulator watches the stack. */
+void tc_begin(void);
+void tc_end(void);
+uint32_t tc_stack_used(void);
+
+#define tc_paint_stack() ((void)0)
+
 #else
 
 #define tc_begin() ((void)0)

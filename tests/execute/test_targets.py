@@ -13,6 +13,7 @@ NAMES = [target.name for target in all_targets()]
 
 def test_every_promised_target_is_there() -> None:
     promised = "cortex-m0plus cortex-m3 cortex-m4 cortex-m7 cortex-m33 cortex-m55 host rv32imc wasm32 wasm32-scalar"
+    promised += " atmega328p atmega1284p atmega2560"
     assert set(promised.split()) <= set(NAMES)
     assert sorted(NAMES) == NAMES
 
@@ -25,7 +26,9 @@ def test_fields_agree_with_each_other(name: str) -> None:
     assert target.arena_align % target.buffer_align == 0
     assert target.accumulators > 0
     bare = target.platform in (Platform.ARM_M, Platform.RISCV)
-    assert bare == (target.flash_bytes > 0 and target.ram_bytes > 0) == bool(target.qemu) == bool(target.gcc)
+    assert bare == (target.flash_bytes > 0 and target.ram_bytes > 0) == bool(target.qemu)
+    assert bool(target.gcc) == (bare or target.platform is Platform.AVR)
+    assert bool(target.simavr) == bool(target.constant_qualifier) == (target.platform is Platform.AVR)
     assert drivers_of(target)
 
 

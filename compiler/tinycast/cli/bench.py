@@ -26,6 +26,7 @@ from tinycast.report.peers import network_of, peers_of
 from tinycast.report.tables import bench_tables
 from tinycast.schedule.goal import Optimize
 from tinycast.target.load import load_target
+from tinycast.target.regions import read_regions
 
 
 @click.command("bench")
@@ -47,6 +48,7 @@ def command(
     states: tuple[tuple[str, str], ...],
     optimize: str,
     ram: int | None,
+    memory: Path | None,
     output: Output,
 ) -> None:
     """Compile MODEL for a target, run one inference, and show what it takes, by layer.
@@ -67,6 +69,7 @@ def command(
             states=dict(states),
             optimize=Optimize(optimize),
             ram_bytes=ram,
+            regions=read_regions(memory) if memory else (),
         )
         artifact = compile_file(model, target, options)
         manifest, inputs = artifact.manifest, random_inputs(artifact.manifest, 1)
@@ -104,6 +107,7 @@ def command(
         "weights_bytes": manifest["weights_bytes"],
         "macs": manifest["macs"],
         "segments": manifest["memory"]["segments"],
+        "regions": manifest["memory"]["regions"],
         "layers": layers,
         "rest": {
             "instructions": _rest(measured.instructions, profile.layer_instructions),

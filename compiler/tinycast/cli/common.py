@@ -131,7 +131,13 @@ def float_io_option(function: Function) -> Function:
 
 
 def memory_options(function: Function) -> Function:
-    """Add --optimize and --ram; the function gets `optimize` and `ram`."""
+    """Add --optimize, --ram and --memory; the function gets `optimize`, `ram` and `memory`."""
+    function = click.option(
+        "--memory",
+        type=PATH,
+        metavar="FILE",
+        help="TOML file with the chip's [[regions]] of memory, to place buffers and weights in.",
+    )(function)
     function = click.option(
         "--ram", type=parse_size, metavar="SIZE", help="RAM there is: 64K or 64KiB is 65536 bytes, 64KB 64000."
     )(function)

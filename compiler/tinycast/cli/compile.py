@@ -27,6 +27,7 @@ from tinycast.pipeline import CompileOptions, compile_file
 from tinycast.report.tables import compiled_lines
 from tinycast.schedule.goal import Optimize
 from tinycast.target.load import load_target
+from tinycast.target.regions import read_regions
 
 
 @click.command("compile")
@@ -62,6 +63,7 @@ def command(
     states: tuple[tuple[str, str], ...],
     optimize: str,
     ram: int | None,
+    memory: Path | None,
     flash: int | None,
     force: bool,
     output: Output,
@@ -88,6 +90,7 @@ def command(
         states=dict(states),
         optimize=Optimize(optimize),
         ram_bytes=ram,
+        regions=read_regions(memory) if memory else (),
         flash_bytes=flash,
         calibration=calibration,
         quantize=QuantizeOptions(calibration=Calibration(method)) if method else QuantizeOptions(),
@@ -102,6 +105,7 @@ def command(
         **{key: manifest[key] for key in keys},
         "folder": str(folder),
         "segments": manifest["memory"]["segments"],
+        "regions": manifest["memory"]["regions"],
         "files": [{"path": path, "bytes": len(content)} for path, content in artifact.files.items()],
     }
     output.show(data, *compiled_lines(data))

@@ -57,7 +57,7 @@ def emit_c(compiled: Compiled) -> Artifact:
             where="--name",
             fix=f"use a lower-case C identifier such as {c_identifier(compiled.name)!r}",
         )
-    weights = Weights(compiled)
+    weights, plan = Weights(compiled), compiled.plan
     inputs = port_views(compiled, "input", weights.symbol)
     outputs = port_views(compiled, "output", weights.symbol)
     functions, calls = share_kernels(
@@ -81,6 +81,9 @@ def emit_c(compiled: Compiled) -> Artifact:
         "functions": functions,
         "summaries": [_summary(compiled, function) for function in functions],
         "weights": weights.arrays,
+        "arenas": [use for use in plan.regions if use.bytes],
+        "port_arenas": [plan.regions[i] for i in sorted(_port_regions(compiled))] if plan.regions else [],
+        "flash_regions": sorted(set(compiled.flash.values()), key=lambda region: region.name),
         "golden": compiled.golden is not None,
         "golden_runs": compiled.golden.runs if compiled.golden is not None else 0,
         "runtime_headers": sorted(n for n in names if n.startswith("tc_")),
@@ -110,6 +113,11 @@ def emit_c(compiled: Compiled) -> Artifact:
     return seal(manifest, files)
 
 
+def _port_regions(compiled: Compiled) -> set[int]:
+    values = [v for port in (*compiled.inputs, *compiled.outputs) for v in (port.value, port.dims)]
+    return {compiled.plan.region_of(v.name) for v in values if v is not None and not v.is_constant}
+
+
 def _check_alignment(compiled: Compiled) -> None:
     """Raise InternalError for a buffer that would be misaligned for its type, or lies outside of the arena."""
     for step in compiled.steps:
@@ -117,7 +125,8 @@ def _check_alignment(compiled: Compiled) -> None:
             if not isinstance(argument, Value) or argument.is_constant:
                 continue
             place = compiled.plan.placements[argument.name]
-            if place.offset % argument.dtype.itemsize or place.offset + argument.bytes > compiled.plan.arena_bytes:
+            arena_bytes = compiled.plan.arena_of(argument.name)
+            if place.offset % argument.dtype.itemsize or place.offset + argument.bytes > arena_bytes:
                 raise InternalError("the memory plan misplaces a buffer", where=f"{argument.name} in {step.name}")
 
 
@@ -150,7 +159,9 @@ def _data_flow(compiled: Compiled, pairs: list[tuple[Parameter, Argument]]) -> s
 
 def _place(compiled: Compiled, value: Value) -> str:
     shape = ", ".join(map(str, value.shape))
-    return f"{value.dtype.value} [{shape}] at {compiled.plan.placements[value.name].offset}"
+    plan = compiled.plan
+    region = f" of {plan.regions[plan.region_of(value.name)].region.name}" if plan.regions else ""
+    return f"{value.dtype.value} [{shape}] at {plan.placements[value.name].offset}{region}"
 
 
 def _summary(compiled: Compiled, function: Function) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tinycast.emit.literals import integer_literal
@@ -14,6 +14,7 @@ from tinycast.errors import InternalError
 from tinycast.ir.kernel import Compiled, Kernel, MemoryPlan, Parameter, Role, Step
 from tinycast.ir.types import DType, Value
 from tinycast.memory.aliases import aliased_parameters
+from tinycast.schedule.flash_reads import constant_parameters, inner_constants
 
 _LINE_COLUMNS = 120
 _CALLED = re.compile(r"\$(\d+)\(")  # ir.kernel.Kernel.calls
@@ -29,6 +30,7 @@ class Function:
     called: tuple[str, ...] = ()  # names of kernel.calls
     steps: list[int] = field(default_factory=list)
     aliased: set[int] = field(default_factory=set)  # parameters that share memory in some call
+    qualified: Mapping[int, str] = field(default_factory=dict)  # address spaces of parameters that are constants
 
     @property
     def declaration(self) -> str:
@@ -52,6 +54,7 @@ class Function:
         if parameter.role is Role.SCALAR:
             return f"int32_t {parameter.name}"
         const = "const " if parameter.role is Role.INPUT else ""
+        const += f"{self.qualified[index]} " if index in self.qualified else ""
         restrict = "" if index in self.aliased else "restrict "
         return f"{const}{parameter.dtype.c_name} *{restrict}{parameter.name}"
 
@@ -66,12 +69,16 @@ def share_kernels(compiled: Compiled, reserved: frozenset[str]) -> tuple[list[Fu
     names = Names(reserved | {f"{prefix}_{word}" for word in ("init", "run", "reset", "selftest", "model")})
     shared: dict[object, Function] = {}
 
-    def share(kernel: Kernel, index: int, aliased: Iterable[int]) -> Function:
-        called = tuple(share(call.kernel, index, call.aliased).symbol for call in kernel.calls)
-        key = (tuple((p.name, p.dtype, p.role) for p in kernel.parameters), kernel.body, kernel.runtime, called)
+    space = compiled.target.constant_qualifier
+
+    def share(kernel: Kernel, index: int, aliased: Iterable[int], constant: frozenset[int]) -> Function:
+        inner = inner_constants(kernel, constant)
+        called = tuple(share(call.kernel, index, call.aliased, inner[n]).symbol for n, call in enumerate(kernel.calls))
+        form = tuple((p.name, p.dtype, p.role) for p in kernel.parameters)
+        key = (form, kernel.body, kernel.runtime, called, constant)
         if key not in shared:
             symbol = names.unique(prefix, kernel.symbol.removeprefix(f"{prefix}_"))
-            shared[key] = Function(symbol, kernel, called)
+            shared[key] = Function(symbol, kernel, called, qualified=dict.fromkeys(constant, space))
         function = shared[key]
         if index not in function.steps:
             function.steps.append(index)
@@ -79,7 +86,13 @@ def share_kernels(compiled: Compiled, reserved: frozenset[str]) -> tuple[list[Fu
         return function
 
     calls = [
-        share(step.kernel, index, aliased_parameters(step, compiled.plan)) for index, step in enumerate(compiled.steps)
+        share(
+            step.kernel,
+            index,
+            aliased_parameters(step, compiled.plan),
+            constant_parameters(step) if space else frozenset(),
+        )
+        for index, step in enumerate(compiled.steps)
     ]
     return list(shared.values()), calls
 
@@ -95,8 +108,19 @@ def call_text(step: Step, function: Function, weights: Weights, plan: MemoryPlan
                 raise InternalError(f"constant {argument.name!r} does not suit {parameter.name}", where=step.name)
             arguments.append(weights.symbol(argument))
         else:
-            arguments.append(f"AT({plan.placements[argument.name].offset})")
+            arguments.append(f"AT({place_text(plan, argument.name)})")
     return wrap_list(f"    {function.symbol}(", arguments, ");")
+
+
+def arena_field(plan: MemoryPlan, name: str) -> str:
+    """The member of the model that points to the arena with a buffer."""
+    return f"arena_{plan.regions[plan.region_of(name)].region.name}" if plan.regions else "arena"
+
+
+def place_text(plan: MemoryPlan, name: str) -> str:
+    """A buffer's place as the generated code's AT takes it: the offset, after the arena where there are several."""
+    offset = plan.placements[name].offset
+    return f"{arena_field(plan, name)}, {offset}" if plan.regions else str(offset)
 
 
 def wrap_list(head: str, items: list[str], tail: str) -> str:

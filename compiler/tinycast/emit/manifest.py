@@ -12,6 +12,7 @@ from tinycast.emit.kernels import Function
 from tinycast.emit.ports import PortView, StateView
 from tinycast.ir.kernel import Compiled, Role, Streamed
 from tinycast.memory import certificate
+from tinycast.memory.certificate import regions_used
 
 MANIFEST_VERSION = 1
 
@@ -61,18 +62,34 @@ def build_manifest(
                     "bytes": p.bytes,
                     "first_step": p.first_step,
                     "last_step": p.last_step,
+                    **({"region": plan.regions[p.region].region.name} if plan.regions else {}),
                 }
                 for p in sorted(plan.placements.values(), key=lambda p: (p.first_step, p.offset, p.name))
             ],
             "shared": [list(pair) for pair in plan.shared],
             "peak_step": plan.peak_step,
             "lower_bound_is_optimal": plan.lower_bound_is_optimal,
+            "regions": [*regions_used(plan), *_flash_used(compiled)],
             "segments": [
                 _segment(index, step.streamed) for index, step in enumerate(compiled.steps) if step.streamed is not None
             ],
         },
         "notes": list(compiled.notes),
     }
+
+
+def _flash_used(compiled: Compiled) -> list[dict[str, Any]]:
+    """What the weights take of each memory, where they lie in several."""
+    regions = {region.name: region for region in compiled.flash.values()}
+    return [
+        {
+            "name": name,
+            "kind": region.kind.value,
+            "bytes": sum(len(data) for (_, data), r in compiled.flash.items() if r is region),
+            "available_bytes": region.bytes,
+        }
+        for name, region in sorted(regions.items())
+    ]
 
 
 def _segment(index: int, streamed: Streamed) -> dict[str, Any]:

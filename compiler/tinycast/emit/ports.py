@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tinycast.emit.kernels import arena_field
 from tinycast.emit.literals import float_literal, string_literal
 from tinycast.emit.names import Names
 from tinycast.errors import InternalError
-from tinycast.ir.kernel import Compiled, Port, StatePort
+from tinycast.ir.kernel import Compiled, MemoryPlan, Port, StatePort
 from tinycast.ir.types import DType, Value
 
 
@@ -96,11 +97,16 @@ def port_views(compiled: Compiled, kind: str, weight_symbol: Callable[[Value], s
         if port.name != str(index):
             alias = names.unique(f"{compiled.name}_{kind}", port.name)
         offset = None if port.value.is_constant else compiled.plan.placements[port.value.name].offset
-        pointer = weight_symbol(port.value) if offset is None else f"buffer_at(model, {offset})"
+        pointer = weight_symbol(port.value) if offset is None else _buffer_at(compiled.plan, port.value)
         alias = "" if alias == functions[index] else alias
-        dims = None if port.dims is None else f"buffer_at(model, {compiled.plan.placements[port.dims.name].offset})"
+        dims = None if port.dims is None else _buffer_at(compiled.plan, port.dims)
         views.append(PortView(kind, index, port, functions[index], alias, pointer, offset, dims))
     return views
+
+
+def _buffer_at(plan: MemoryPlan, value: Value) -> str:
+    function = f"buffer_at_{arena_field(plan, value.name)}" if plan.regions else "buffer_at"
+    return f"{function}(model, {plan.placements[value.name].offset})"
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,7 @@ class StateView:
     state: StatePort
     arena_offset: int
     symbol: str  # the constant array of its initial value, where `fill` is None
+    arena: str = "arena"  # member of the model that points to where it lies
 
     def manifest(self) -> dict[str, Any]:
         """This state's entry in the manifest."""
@@ -134,6 +141,7 @@ def state_views(compiled: Compiled, weight_symbol: Callable[[Value], str]) -> li
             state,
             compiled.plan.placements[state.port.value.name].offset,
             weight_symbol(state.initial) if state.fill is None else "",
+            arena_field(compiled.plan, state.port.value.name),
         )
         for state in compiled.states
     ]

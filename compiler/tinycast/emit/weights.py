@@ -21,6 +21,7 @@ class Weight:
     dtype: DType
     data: Array
     comment: str
+    section_macro: str  # stands in front of its definition
 
     @property
     def count(self) -> int:
@@ -36,6 +37,7 @@ class Weights:
 
     def __init__(self, compiled: Compiled) -> None:
         self._prefix = compiled.name
+        self._flash = compiled.flash
         self._by_content: dict[tuple[DType, bytes], Weight] = {}
         self._by_value: dict[int, str] = {}
         self._names = Names()
@@ -71,5 +73,7 @@ class Weights:
         if key not in self._by_content:
             symbol = self._names.unique(f"{self._prefix}_w{len(self._by_content)}", value.name, longest=32)
             shape = ", ".join(map(str, value.shape))
-            self._by_content[key] = Weight(symbol, value.dtype, data, f"{value.name} [{shape}]")
+            region = self._flash.get(key)
+            macro = f"{self._prefix}_weights_{region.name + '_' if region else ''}section".upper()
+            self._by_content[key] = Weight(symbol, value.dtype, data, f"{value.name} [{shape}]", macro)
         self._by_value[id(value)] = self._by_content[key].symbol

@@ -59,7 +59,7 @@ class Elf:
         return FirmwareSizes(
             text_bytes=sum(s.size for s in allocated if s.has_data and not s.flags & _SHF_WRITE),
             data_bytes=sum(s.size for s in allocated if s.has_data and s.flags & _SHF_WRITE),
-            bss_bytes=sum(s.size for s in allocated if not s.has_data and s.name != ".arena"),
+            bss_bytes=sum(s.size for s in allocated if not s.has_data and not s.name.startswith(".arena")),
         )
 
 

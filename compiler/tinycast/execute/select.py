@@ -5,11 +5,12 @@ from __future__ import annotations
 from tinycast.errors import ToolMissingError, UsageError
 from tinycast.execute.host import HostDriver
 from tinycast.execute.qemu import QemuDriver
+from tinycast.execute.simavr import SimavrDriver
 from tinycast.execute.types import Driver
 from tinycast.execute.unicorn import UnicornDriver
 from tinycast.execute.wasm import NodeDriver, WasmtimeDriver
 from tinycast.target.types import Platform, Target
-from tinycast.toolchain.find import compiler_for, find_program
+from tinycast.toolchain.find import compiler_for, find_program, missing_tool
 
 
 def drivers_of(target: Target) -> tuple[Driver, ...]:
@@ -18,6 +19,8 @@ def drivers_of(target: Target) -> tuple[Driver, ...]:
         return (HostDriver(target),)
     if target.platform is Platform.WASM:
         return (WasmtimeDriver(target), NodeDriver(target))
+    if target.platform is Platform.AVR:
+        return (SimavrDriver(target),)
     qemu: tuple[Driver, ...] = (QemuDriver(target),) if target.qemu else ()
     return (*qemu, UnicornDriver(target)) if target.unicorn_cpu else qemu
 
@@ -40,4 +43,6 @@ def driver_for(target: Target, prefer: str | None = None) -> Driver:
     compiler_for(target)  # raises if that is what is missing
     if target.qemu:
         find_program(target.qemu[0], f"the emulator for {target.name}")
+    if target.simavr:
+        raise missing_tool("libsimavr", "the AVR simulator")
     raise ToolMissingError(f"nothing here runs {target.name}", fix="pip install 'tinycast[toolchain]'")

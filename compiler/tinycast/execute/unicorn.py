@@ -97,6 +97,8 @@ class _Machine:
         self._core.ctl_set_cpu_model(getattr(arm_const, self.target.unicorn_cpu))
         self._core.mem_map(self.target.flash_origin, self.target.flash_bytes)
         self._core.mem_map(self.target.ram_origin, self.target.ram_bytes)
+        for origin, size in self.target.more_memory:
+            self._core.mem_map(origin, size)
         self._core.mem_map(_SYSTEM_CONTROL_SPACE, _PAGE_BYTES)
         for address, data in self.elf.segments:
             self._core.mem_write(address, data)

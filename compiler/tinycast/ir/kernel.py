@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tinycast.ir.types import Array, DType, Quant, Value
-from tinycast.target.types import Target
+from tinycast.target.types import Region, Target
 
 
 class Role(Enum):
@@ -118,13 +118,22 @@ class StatePort:
 
 @dataclass(frozen=True)
 class Placement:
-    """A buffer's place in the arena. Live over the steps first_step..last_step, both included."""
+    """A buffer's place in its arena. Live over the steps first_step..last_step, both included."""
 
     name: str
     offset: int
     bytes: int
     first_step: int
     last_step: int
+    region: int = 0  # index into `MemoryPlan.regions`, where there are several
+
+
+@dataclass(frozen=True)
+class RegionUse:
+    """A memory, and how many bytes of it the plan takes: an arena of its own."""
+
+    region: Region
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -139,6 +148,15 @@ class MemoryPlan:
     peak_step: int = 0  # index into `order`
     shared: tuple[tuple[str, str], ...] = ()  # (output, input) pairs computed in place
     overlapping: tuple[tuple[str, str, int], ...] = ()  # (output, input, distance) that reach into each other
+    regions: tuple[RegionUse, ...] = ()  # none: there is one arena; else `arena_bytes` is what all take
+
+    def region_of(self, name: str) -> int:
+        """The index of the region that a buffer lies in."""
+        return self.placements[name].region
+
+    def arena_of(self, name: str) -> int:
+        """Bytes of the arena that a buffer lies in."""
+        return self.regions[self.region_of(name)].bytes if self.regions else self.arena_bytes
 
 
 @dataclass(frozen=True)
@@ -169,3 +187,4 @@ class Compiled:
     golden: Golden | None = None
     notes: tuple[str, ...] = ()  # for the report: what runs in float, what was transposed …
     states: tuple[StatePort, ...] = ()
+    flash: Mapping[tuple[DType, bytes], Region] = field(default_factory=dict)  # of constants, by content; or none

@@ -16,16 +16,18 @@ def aliased_parameters(step: Step, plan: MemoryPlan) -> Iterator[int]:
     """
     kernel = step.kernel
     spans: dict[int, tuple[int, int]] = {}
+    regions: dict[int, int] = {}
     for index, argument in enumerate(step.arguments):
         if isinstance(argument, Value) and not argument.is_constant:
             offset = plan.placements[argument.name].offset
             spans[index] = (offset, offset + argument.bytes)
+            regions[index] = plan.region_of(argument.name)
     allowed = {frozenset(pair) for pair in kernel.in_place} | {frozenset((o, i)) for o, i, _ in kernel.overlap}
     for written, (start, end) in spans.items():
         if kernel.parameters[written].role is Role.INPUT:
             continue
         for other, (other_start, other_end) in spans.items():
-            if other == written or end <= other_start or other_end <= start:
+            if other == written or regions[other] != regions[written] or end <= other_start or other_end <= start:
                 continue
             if frozenset((written, other)) not in allowed:
                 first, second = kernel.parameters[written].name, kernel.parameters[other].name

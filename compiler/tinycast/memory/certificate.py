@@ -32,7 +32,8 @@ def check(
     if set(plan.placements) != set(sizes):
         _fail(f"buffers without a place or unknown: {sorted(set(plan.placements) ^ set(sizes))}")
     for name, place in plan.placements.items():
-        _check_place(name, place, sizes[name], spans[name], plan.arena_bytes, align)
+        _check_place(name, place, sizes[name], spans[name], plan.arena_of(name), align)
+    _check_regions(plan, {v.name for v in (*inputs, *outputs)})
     declared = set()
     for output, source in plan.shared:
         _check_shared(output, source, plan, steps, spans, {v.name for v in inputs}, {v.name for v in outputs})
@@ -62,7 +63,16 @@ def certificate(plan: MemoryPlan) -> dict[str, Any]:
         ],
         "shared": [list(pair) for pair in plan.shared],
         "overlapping": [list(pair) for pair in plan.overlapping],
+        "regions": regions_used(plan),
     }
+
+
+def regions_used(plan: MemoryPlan) -> list[dict[str, Any]]:
+    """What the plan takes of each memory, as JSON-able data; nothing where there is one arena."""
+    return [
+        {"name": u.region.name, "kind": u.region.kind.value, "bytes": u.bytes, "available_bytes": u.region.bytes}
+        for u in plan.regions
+    ]
 
 
 def _fail(what: str) -> None:
@@ -117,6 +127,20 @@ def _check_place(name: str, place: Placement, size: int, span: tuple[int, int], 
         _fail(f"{name!r} at {place.offset} + {size} bytes lies outside the arena of {arena}")
 
 
+def _check_regions(plan: MemoryPlan, ports: set[str]) -> None:
+    """No region holds more than it has, or an input or output that may not be there."""
+    if not plan.regions:
+        return
+    if plan.arena_bytes != sum(use.bytes for use in plan.regions):
+        _fail("the regions' arenas do not add up")
+    for use in plan.regions:
+        if use.bytes > use.region.bytes:
+            _fail(f"region {use.region.name} has {use.region.bytes} bytes, {use.bytes} are used")
+    for name in ports & set(plan.placements):
+        if not plan.regions[plan.placements[name].region].region.io:
+            _fail(f"{name!r} is an input or output, and lies where none may be")
+
+
 def _check_shared(
     output: str,
     source: str,
@@ -133,6 +157,8 @@ def _check_shared(
         _fail(f"{pair}: the graph output {source!r} may not be overwritten")
     if output in input_names or spans[source][1] != spans[output][0]:
         _fail(f"{pair}: {source!r} is not used for the last time where {output!r} is first written")
+    if plan.region_of(output) != plan.region_of(source):
+        _fail(f"{pair} do not lie in one region")
     if plan.placements[output].offset != plan.placements[source].offset:
         _fail(f"{pair} do not start at one offset")
     step = steps[plan.order[spans[output][0]]]
@@ -178,6 +204,6 @@ def _check_overlaps(places: Sequence[Placement], declared: set[tuple[str, str]])
     for at, a in enumerate(places):
         for b in places[at + 1 :]:
             live_together = a.first_step <= b.last_step and b.first_step <= a.last_step
-            overlap = min(a.offset + a.bytes, b.offset + b.bytes) > max(a.offset, b.offset)
+            overlap = a.region == b.region and min(a.offset + a.bytes, b.offset + b.bytes) > max(a.offset, b.offset)
             if live_together and overlap and (a.name, b.name) not in declared:
                 _fail(f"{a.name!r} and {b.name!r} are live at once and overlap")

@@ -248,6 +248,23 @@ def _overlaps(
             yield output, source, -(-distance // align) * align
 
 
+def restrict(graph: Graph, members: set[int]) -> Graph:
+    """The graph of some of the buffers, in their order: what the steps do to these alone."""
+    kept = sorted(members)
+    new = {b: i for i, b in enumerate(kept)}
+    buffers = tuple(graph.buffers[b] for b in kept)
+    uses = tuple(
+        StepUse(
+            created_bytes=sum(b.size for b in buffers if b.writer == step),
+            mortal=tuple((b.users, b.size) for b in buffers if b.users >> step & 1 and not b.kept),
+            in_place=tuple((new[o], new[i]) for o, i in use.in_place if o in new and i in new),
+            overlap=tuple((new[o], new[i], d) for o, i, d in use.overlap if o in new and i in new),
+        )
+        for step, use in enumerate(graph.steps)
+    )
+    return Graph(buffers, uses, graph.predecessors)
+
+
 def lifetimes(graph: Graph, order: Sequence[int]) -> list[tuple[int, int]]:
     """(first, last) position in `order` at which each buffer is live, both included."""
     position = {step: p for p, step in enumerate(order)}

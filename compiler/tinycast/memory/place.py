@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, islice, product
 from typing import NamedTuple
 
 from tinycast.errors import InternalError
@@ -57,6 +57,21 @@ def place(graph: Graph, order: Sequence[int], lower_bound_bytes: int) -> Layout:
     if not is_least:
         found = problem.climb(found, lower_bound_bytes, _Budget(CLIMB_WORK))
     return Layout(problem.buffer_offsets(found), found.arena_bytes, tuple(pairs))
+
+
+def place_quickly(graph: Graph, order: Sequence[int], room_bytes: int) -> Layout:
+    """As `place`, by fixed rules alone: the first layout within `room_bytes`, or the smallest of a few."""
+    spans, overlaps, work = lifetimes(graph, order), legal_overlaps(graph, order), _Budget(CHOICE_WORK)
+    best: Layout | None = None
+    for pairs in islice(_pair_choices(graph, order, room_bytes), 2):
+        problem = _Problem(graph, spans, pairs, overlaps)
+        found = problem.greedy(work)
+        if best is None or found.arena_bytes < best.arena_bytes:
+            best = Layout(problem.buffer_offsets(found), found.arena_bytes, tuple(pairs))
+        if best.arena_bytes <= room_bytes:
+            break
+    assert best is not None
+    return best
 
 
 def legal_overlaps(graph: Graph, order: Sequence[int]) -> dict[Pair, int]:

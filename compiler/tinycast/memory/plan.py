@@ -35,7 +35,7 @@ def plan_memory(steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequenc
     `lower_bound_bytes` is the peak of the order found: no placement for that order can be smaller. The
     plan has been checked; InternalError tells of steps that make no sense, or of a bug in the planner.
     """
-    align = max(align, *(_widest_bytes(step.kernel) for step in steps), 1)
+    align = alignment(steps, align)
     graph = build_graph(steps, inputs, outputs, align)
     order = find_order(graph)
     layout = place(graph, order.steps, order.peak_bytes)
@@ -52,9 +52,14 @@ def plan_memory(steps: Sequence[Step], inputs: Sequence[Value], outputs: Sequenc
         peak_step=order.peak_position,
         shared=tuple((graph.buffers[o].name, graph.buffers[i].name) for o, i in layout.pairs),
     )
-    plan = replace(plan, overlapping=_overlapping(plan, graph, order.steps))
+    plan = replace(plan, overlapping=overlapping(plan, graph, order.steps))
     check(plan, steps, inputs, outputs, align)
     return plan
+
+
+def alignment(steps: Sequence[Step], align: int) -> int:
+    """Bytes that every offset is a multiple of: `align`, or the widest element's."""
+    return max(align, *(_widest_bytes(step.kernel) for step in steps), 1)
 
 
 def _widest_bytes(kernel: Kernel) -> int:
@@ -62,11 +67,13 @@ def _widest_bytes(kernel: Kernel) -> int:
     return max([own, *(_widest_bytes(call.kernel) for call in kernel.calls)])
 
 
-def _overlapping(plan: MemoryPlan, graph: Graph, order: Sequence[int]) -> tuple[tuple[str, str, int], ...]:
+def overlapping(plan: MemoryPlan, graph: Graph, order: Sequence[int]) -> tuple[tuple[str, str, int], ...]:
     """The allowed overlaps that the placement makes use of."""
     used = []
     for (output, source), distance in legal_overlaps(graph, order).items():
         o, i = plan.placements[graph.buffers[output].name], plan.placements[graph.buffers[source].name]
+        if o.region != i.region:
+            continue
         if o.offset < i.offset + i.bytes and i.offset < o.offset + o.bytes and (o.name, i.name) not in plan.shared:
             used.append((o.name, i.name, distance))
     return tuple(used)

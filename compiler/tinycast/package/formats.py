@@ -11,9 +11,10 @@ from tinycast.emit.render import render
 from tinycast.errors import UsageError
 from tinycast.package.npm import add_npm
 from tinycast.package.web import add_web
+from tinycast.target.load import load_target
 from tinycast.target.types import Platform, Target
 
-_NATIVE = frozenset({Platform.HOST, Platform.ARM_M, Platform.RISCV})
+_NATIVE = frozenset({Platform.HOST, Platform.ARM_M, Platform.RISCV, Platform.AVR})
 _BROWSER = frozenset({Platform.WASM})
 
 
@@ -40,6 +41,7 @@ def _add_cmake(artifact: Artifact) -> Artifact:
         name=name,
         NAME=name.upper(),
         sources=sources,
+        extensions=bool(load_target(artifact.manifest["target"]).constant_qualifier),
         selftest=selftest if selftest in artifact.files else None,
     )
     return seal(artifact.manifest, {**artifact.files, "CMakeLists.txt": text})

@@ -38,9 +38,15 @@ def compiled_lines(data: Data) -> list[RenderableType]:
         f"  arena    {data['arena_bytes']:,} bytes (lower bound {data['lower_bound_bytes']:,})",
         f"  weights  {data['weights_bytes']:,} bytes",
         f"  MACs     {data['macs']:,}",
+        *map(region_line, data["regions"]),
         *map(segment_line, data["segments"]),
         *(f"  note: {note}" for note in data["notes"]),
     ]
+
+
+def region_line(region: Data) -> str:
+    """What a model takes of one memory."""
+    return f"  {region['name']:8} {region['bytes']:,} of {region['available_bytes']:,} bytes of {region['kind']}"
 
 
 def segment_line(segment: Data) -> str:
@@ -149,8 +155,9 @@ def bench_tables(data: Data) -> list[RenderableType]:
     return [
         f"{data['name']} for {data['target']}, one inference on {data['driver']}",
         make_table((*columns, ">scratch, bytes"), rows),
-        *([f"Cycles are estimated for memory without wait states: {data['cycles_error']}."] if has_cycles else []),
+        *([f"Cycles, for memory without wait states: {data['cycles_error']}."] if has_cycles else []),
         make_table(("memory", ">bytes"), sizes),
+        *map(region_line, data["regions"]),
         *map(segment_line, data["segments"]),
         *_peers_table(data),
     ]

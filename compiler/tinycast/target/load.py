@@ -11,6 +11,7 @@ from typing import Any
 
 from tinycast.errors import InternalError, UsageError
 from tinycast.resources import resource_dir
+from tinycast.target.regions import make_regions
 from tinycast.target.types import Platform, Target
 
 
@@ -34,8 +35,13 @@ def _read(path: Path) -> Target:
     unknown = entries.keys() - {field.name for field in fields(Target)}
     if unknown:
         raise InternalError(f"unknown keys {sorted(unknown)}", where=f"targets/{path.name}")
-    entries = {key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()}
     try:
+        entries["regions"] = make_regions(entries.get("regions", []), f"targets/{path.name}")
+        entries = {key: _frozen(value) for key, value in entries.items()}
         return Target(name=path.stem, **{**entries, "platform": Platform(entries["platform"])})
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, UsageError) as error:
         raise InternalError(f"not a target: {error}", where=f"targets/{path.name}") from error
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value

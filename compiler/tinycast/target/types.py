@@ -10,7 +10,25 @@ class Platform(Enum):
     HOST = "host"
     ARM_M = "arm-m"
     RISCV = "riscv"
+    AVR = "avr"
     WASM = "wasm"
+
+
+class RegionKind(Enum):
+    RAM = "ram"
+    FLASH = "flash"
+
+
+@dataclass(frozen=True)
+class Region:
+    """One of several memories of a chip, for what a model may put there."""
+
+    name: str  # lower-case C identifier
+    kind: RegionKind
+    bytes: int
+    cost: float = 1.0  # of an access, relative to the other regions'
+    io: bool = True  # RAM: whether inputs and outputs may lie there (DMA does not reach every memory)
+    section: str = ""  # of the linker; a macro of the generated code can say something else
 
 
 @dataclass(frozen=True)
@@ -39,12 +57,19 @@ class Target:
     gcc_flags: tuple[str, ...] = ()
     qemu: tuple[str, ...] = ()  # emulator's command and machine options
     unicorn_cpu: str = ""  # name in unicorn.arm_const, "" where unicorn cannot run it
+    simavr: str = ""  # name of the chip in simavr, "" where it has none
     cycle_rules: str = ""  # whose rules of execute/cycles.py estimate its cycles, "" where no estimate is made
     flash_origin: int = 0
     flash_bytes: int = 0  # of the emulated machine, not of a board
     vectors_origin: int | None = None  # where the core looks for its vector table, if not at flash_origin
     ram_origin: int = 0
     ram_bytes: int = 0
+    more_memory: tuple[tuple[int, int], ...] = ()  # (origin, bytes) of the emulated machine's other memories
+    arena_bytes: int = 0  # of RAM for a model, unless the user says otherwise; 0: no limit
+    constant_qualifier: str = ""  # address space of constants that lie apart from data: __flash
+    constants_bytes: int = 0  # the most that it reaches; 0: no limit
+    array_bytes: int = 0  # the largest array that the compiler takes; 0: no limit
+    regions: tuple[Region, ...] = ()  # memories of a chip to place data in; none: one arena, the user's to place
 
     @property
     def has_vectors(self) -> bool:

@@ -48,7 +48,7 @@ class Compiler:
         shim = [] if self.has_libc else [freestanding / "freestanding.c"]
         includes = [*include_dirs, *([] if self.has_libc else [freestanding])]
         command = [
-            *(*self.command, *self.machine_flags, *COMMON_FLAGS),
+            *(*self.command, *COMMON_FLAGS, *self.machine_flags),
             *(f"-I{path}" for path in includes),
             *flags,
             *(str(path) for path in [*sources, *shim]),

@@ -17,6 +17,8 @@ _APT_PACKAGES = {
     "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf",
     "qemu-system-arm": "qemu-system-arm",
     "qemu-system-riscv32": "qemu-system-misc",
+    "avr-gcc": "gcc-avr avr-libc",
+    "libsimavr": "libsimavr-dev libelf-dev",
     "node": "nodejs",
 }
 
@@ -50,7 +52,9 @@ def find_gcc(target: Target) -> Compiler:
     path = shutil.which(target.gcc)
     if path is None:
         raise missing_tool(target.gcc, f"the C compiler for {target.name}")
-    # Only Arm's gcc comes with a C library (newlib); it is used without its start-up files.
+    if target.platform is Platform.AVR:  # with avr-libc and its start-up files
+        return Compiler("gcc", (path,), target.gcc_flags, ("-lm",))
+    # Of the others only Arm's gcc comes with a C library (newlib); it is used without its start-up files.
     has_libc = target.platform is Platform.ARM_M
     flags = ("-nostartfiles", "-specs=nano.specs") if has_libc else ("-nostdlib", "-ffreestanding", "-fbuiltin")
     return Compiler(
@@ -61,6 +65,8 @@ def find_gcc(target: Target) -> Compiler:
 def find_zig(target: Target) -> Compiler:
     """Return `zig cc` for any target, from the installed `ziglang` wheel."""
     is_host = target.platform is Platform.HOST
+    if not is_host and not target.zig_flags:
+        raise missing_tool(target.gcc, f"the C compiler for {target.name}")
     # zig records debug information and panics on undefined behaviour unless told otherwise.
     return Compiler(
         "zig",
@@ -93,6 +99,6 @@ def find_program(name: str, what: str) -> str:
 def missing_tool(name: str, what: str) -> ToolMissingError:
     package = _APT_PACKAGES.get(name)
     fix = f"install it (Debian: apt install {package})" if package else "install it"
-    if name == "cc" or name.endswith("gcc"):
+    if name == "cc" or (name.endswith("gcc") and not name.startswith("avr")):
         fix = f"{INSTALL_ZIG}" + (f", or apt install {package}" if package else "")
     return ToolMissingError(f"{what} is missing: {name} is not on PATH", fix=fix)
