@@ -17,7 +17,15 @@ SEQUENCE = "float[1,5,12] x"
 TWO = "float[1,6,4,5] x, float[1,6,4,5] b"
 ANGLES = np.outer(np.arange(7), 0.5 ** np.arange(4)).astype(np.float32)
 
-# Weights whose names begin with w are quantized as well, as is a bias c.
+LAYERS = {
+    "Conv",
+    "ConvTranspose",
+    "Gemm",
+    "InstanceNormalization",
+    "MatMul",
+}  # whose weights are int8 beside activations of 16 bits, too
+
+# Constants whose names begin with w are quantized as well, as is a bias c.
 QDQ_ROWS = (
     Row("conv_1d", "float[1,4,20] x", "y = Conv<pads=[1,1]>(x, w, c)", {"w": (6, 4, 3), "c": (6,)}),
     Row("conv_2d", IMAGE, "y = Conv<pads=[1,1,1,1]>(x, w, c)", {"w": (5, 6, 3, 3), "c": (5,)}),
@@ -114,9 +122,12 @@ def qdq_model(row: Row, kind: str = "int8") -> onnx.ModelProto:
     inputs = {v.name for v in proto.graph.input if v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
     scales = {name: made.activation(name, samples[name]) for name in sorted(inputs)}
     weights = {t.name: t for t in proto.graph.initializer}
+    kinds = {node.op_type for node in proto.graph.node}
     for name in sorted(weights):
-        if name.startswith("w"):
+        if name.startswith("w") and kinds & LAYERS:
             scales[name] = made.weight(weights[name])
+        elif name.startswith("w"):
+            made.constant(weights[name])
     if "c" in weights:
         made.bias(weights["c"], scales["x"] * scales["w"])
     for node in proto.graph.node:
@@ -149,8 +160,14 @@ class _Quantizer:
     def _rule(self, name: str, array: Array, is_probability: bool = False) -> tuple[list[str], float]:
         limits = np.iinfo(self._dtype)
         low, high = (0.0, 255 / 256) if is_probability else (min(0.0, float(array.min())), max(0.0, float(array.max())))
-        scale = np.float32((high - low) / 255)
-        zero = np.asarray(np.clip(np.rint(limits.min - low / scale), limits.min, limits.max), self._dtype)
+        if self._dtype.itemsize == 2:  # 16 bits are symmetric as a rule
+            low, high = -max(-low, high), max(-low, high)
+        scale = np.float32((high - low) / (int(limits.max) - int(limits.min)))
+        zero = (
+            np.zeros((), self._dtype)
+            if self._dtype.itemsize == 2
+            else np.asarray(np.clip(np.rint(limits.min - low / scale), limits.min, limits.max), self._dtype)
+        )
         return [self._constant(f"{name}_scale", scale), self._constant(f"{name}_zero", zero)], float(scale)
 
     def activation(self, name: str, array: Array) -> float:
@@ -164,6 +181,16 @@ class _Quantizer:
         scale = np.float32(np.abs(data).max() / 127)
         self._integers(tensor, np.rint(data / scale).astype(np.int8), scale)
         return float(scale)
+
+    def constant(self, tensor: onnx.TensorProto) -> None:
+        """A constant that is treated as an activation."""
+        data = numpy_helper.to_array(tensor)
+        rule, scale = self._rule(tensor.name, data)
+        limits, zero = np.iinfo(self._dtype), numpy_helper.to_array(self._graph.initializer[-1])
+        steps = np.clip(np.rint(data / np.float32(scale)) + zero, limits.min, limits.max)
+        self._graph.initializer.remove(tensor)
+        self._constant(f"{tensor.name}_q", steps.astype(self._dtype))
+        self._dequantize(tensor.name, rule)
 
     def bias(self, tensor: onnx.TensorProto, scale: float) -> None:
         data = np.rint(numpy_helper.to_array(tensor) / scale).astype(np.int32)
