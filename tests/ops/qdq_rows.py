@@ -11,19 +11,32 @@ import onnx_ir
 from host_batch import Array, Row, floats, ints, scalar
 from onnx import helper, numpy_helper
 from tinycast.model import Session
+from tinycast.ops import IMPORTERS
+from tinycast.ops.unary import FUNCTIONS
 
 IMAGE = "float[1,6,8,6] x"
 SEQUENCE = "float[1,5,12] x"
+RECURRENT = "float[7,1,5] x"
 TWO = "float[1,6,4,5] x, float[1,6,4,5] b"
 ANGLES = np.outer(np.arange(7), 0.5 ** np.arange(4)).astype(np.float32)
 
 LAYERS = {
     "Conv",
     "ConvTranspose",
+    "GRU",
     "Gemm",
     "InstanceNormalization",
+    "LSTM",
     "MatMul",
+    "RNN",
 }  # whose weights are int8 beside activations of 16 bits, too
+
+# Where functions of one number are defined, as far as rows need it.
+DOMAINS = {
+    **dict.fromkeys(("Acosh", "Log", "Reciprocal", "Sqrt"), (1.05, 3.0)),
+    **dict.fromkeys(("Acos", "Asin", "Atanh"), (-0.9, 0.9)),
+    "Tan": (-1.2, 1.2),
+}
 
 # Constants whose names begin with w are quantized as well, as is a bias c.
 QDQ_ROWS = (
@@ -100,12 +113,22 @@ QDQ_ROWS = (
     Row("batch_norm", IMAGE, "y = BatchNormalization(x, s, b, m, v)", {"s": (6,), "b": (6,), "m": (6,), "v": np.linspace(0.2, 3, 6).astype(np.float32)}),
     Row("prelu", IMAGE, "y = PRelu(x, s)", {"s": (6, 1, 1)}),
     Row("prelu_number", IMAGE, "y = PRelu(x, s)", {"s": floats(0.25)}),
-    *(Row(f"table_{function.split('<')[0].lower()}", IMAGE, f"y = {function}(x)") for function in (
-        "Relu", "LeakyRelu<alpha=0.2>", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Elu", "Selu", "Celu", "Gelu", "Softplus", "Softsign", "Mish",
-        "Abs", "Neg", "Exp", "Erf", "ThresholdedRelu", "Floor", "Sin",
-    )),
+    Row("relu", IMAGE, "y = Relu(x)"),
+    *(Row(f"table_{name.lower()}", IMAGE, f"y = {name}(x)", opset=24 if name == "Swish" else 21, low=DOMAINS.get(name, (-2, 2))[0], high=DOMAINS.get(name, (-2, 2))[1]) for name in sorted(FUNCTIONS.keys() & IMPORTERS.keys() - {"Pow"})),
+    Row("shrink", IMAGE, "y = Shrink<lambd=0.5, bias=0.25>(x)"),
+    Row("pow", IMAGE, "y = Pow(x, k)", {"k": scalar(2)}),
     Row("clip", IMAGE, "y = Clip(x, p, q)", {"p": scalar(-0.5), "q": scalar(1.2)}),
     Row("swish", IMAGE, "s = Sigmoid(x) y = Mul(x, s)"),
+    Row("identity", IMAGE, "a = Relu(x) y = Identity(a)"),
+    Row("sum", TWO, "y = Sum(x, b)"),
+    Row("gather_elements", "float[3,4] x, int64[3,4] i", "y = GatherElements(x, i)"),
+    Row("gather_nd", "float[6,4] x, int64[3,1] i", "y = GatherND(x, i)"),
+    Row("trilu", "float[4,5] x", "y = Trilu(x)"),
+    Row("einsum", "float[2,5,12] x, float[2,12,7] b", 'y = Einsum<equation="bij,bjk->bik">(x, b)'),
+    Row("center_crop_pad", IMAGE, "y = CenterCropPad<axes=[2,3]>(x, p)", {"p": ints(6, 8)}),
+    Row("rnn", RECURRENT, "y = RNN<hidden_size=6>(x, w, wr, b)", {"w": (1, 6, 5), "wr": (1, 6, 6), "b": (1, 12)}),
+    Row("gru", RECURRENT, "y = GRU<hidden_size=6>(x, w, wr, b)", {"w": (1, 18, 5), "wr": (1, 18, 6), "b": (1, 36)}),
+    Row("lstm", RECURRENT, "y = LSTM<hidden_size=6>(x, w, wr, b)", {"w": (1, 24, 5), "wr": (1, 24, 6), "b": (1, 48)}),
     Row("rotary", "float[1,2,5,8] x", "y = RotaryEmbedding(x, a, b, p)", {"a": np.cos(ANGLES), "b": np.sin(ANGLES), "p": ints(1, 2, 3, 4, 5).reshape(1, 5)}, opset=23),
     Row("rotary_interleaved", "float[1,2,7,10] x", "y = RotaryEmbedding<interleaved=1, rotary_embedding_dim=8>(x, a, b)", {"a": np.cos(ANGLES)[None], "b": np.sin(ANGLES)[None]}, opset=23),
     Row("rotary_flat", "float[1,5,16] x", "y = RotaryEmbedding<num_heads=2>(x, a, b, p)", {"a": np.cos(ANGLES), "b": np.sin(ANGLES), "p": ints(0, 1, 2, 3, 4).reshape(1, 5)}, opset=23),

@@ -14,9 +14,13 @@ from tinycast.model import Session
 _SAMPLES = 3
 # Rows that compute in float on activations of 16 bits.
 NARROW = (
-    *("mat_mul_of_two", "div_by_number", "resize_linear", "resize_cubic", "upsample", "softmax", "layer_norm"),
-    *("rms_norm", "instance_norm", "group_norm", "batch_norm", "prelu", "rotary"),
-    *("table_exp", "table_thresholdedrelu", "table_floor"),
+    *("mat_mul_of_two", "einsum", "resize_linear", "resize_cubic", "upsample", "softmax", "layer_norm", "rms_norm"),
+    *("instance_norm", "group_norm", "batch_norm", "prelu", "rotary", "rnn", "gru", "lstm", "shrink"),
+    *(
+        f"table_{name}"
+        for name in ("acos", "acosh", "asin", "atanh", "ceil", "cos", "exp", "floor", "log", "reciprocal")
+    ),
+    *(f"table_{name}" for name in ("round", "sign", "sqrt", "tan", "thresholdedrelu")),
 )
 
 
