@@ -13,6 +13,13 @@ static inline int8_t tc_requantize(int32_t accumulator, int32_t multiplier, int3
     return (int8_t)tc_clamp(tc_mulhi_add(accumulator, multiplier, addend) >> shift, low, high);
 }
 
+/* The same for results of 16 bits. */
+static inline int16_t tc_requantize_s16(int32_t accumulator, int32_t multiplier, int32_t addend, int32_t shift,
+                                        int32_t low, int32_t high)
+{
+    return (int16_t)tc_clamp(tc_mulhi_add(accumulator, multiplier, addend) >> shift, low, high);
+}
+
 /* tc_requantize_s8_1 to tc_requantize_s8_23: the whole range of int8, the shift in the name. */
 TC_REQUANTIZE_S8(1)
 TC_REQUANTIZE_S8(2)

@@ -11,13 +11,34 @@ import onnx_ir
 from host_batch import Array, Row, floats, ints, scalar
 from onnx import helper, numpy_helper
 from tinycast.model import Session
+from tinycast.ops import IMPORTERS
+from tinycast.ops.unary import FUNCTIONS
 
 IMAGE = "float[1,6,8,6] x"
 SEQUENCE = "float[1,5,12] x"
+RECURRENT = "float[7,1,5] x"
 TWO = "float[1,6,4,5] x, float[1,6,4,5] b"
 ANGLES = np.outer(np.arange(7), 0.5 ** np.arange(4)).astype(np.float32)
 
-# Weights whose names begin with w are quantized as well, as is a bias c.
+LAYERS = {
+    "Conv",
+    "ConvTranspose",
+    "GRU",
+    "Gemm",
+    "InstanceNormalization",
+    "LSTM",
+    "MatMul",
+    "RNN",
+}  # whose weights are int8 beside activations of 16 bits, too
+
+# Where functions of one number are defined, as far as rows need it.
+DOMAINS = {
+    **dict.fromkeys(("Acosh", "Log", "Reciprocal", "Sqrt"), (1.05, 3.0)),
+    **dict.fromkeys(("Acos", "Asin", "Atanh"), (-0.9, 0.9)),
+    "Tan": (-1.2, 1.2),
+}
+
+# Constants whose names begin with w are quantized as well, as is a bias c.
 QDQ_ROWS = (
     Row("conv_1d", "float[1,4,20] x", "y = Conv<pads=[1,1]>(x, w, c)", {"w": (6, 4, 3), "c": (6,)}),
     Row("conv_2d", IMAGE, "y = Conv<pads=[1,1,1,1]>(x, w, c)", {"w": (5, 6, 3, 3), "c": (5,)}),
@@ -92,12 +113,22 @@ QDQ_ROWS = (
     Row("batch_norm", IMAGE, "y = BatchNormalization(x, s, b, m, v)", {"s": (6,), "b": (6,), "m": (6,), "v": np.linspace(0.2, 3, 6).astype(np.float32)}),
     Row("prelu", IMAGE, "y = PRelu(x, s)", {"s": (6, 1, 1)}),
     Row("prelu_number", IMAGE, "y = PRelu(x, s)", {"s": floats(0.25)}),
-    *(Row(f"table_{function.split('<')[0].lower()}", IMAGE, f"y = {function}(x)") for function in (
-        "Relu", "LeakyRelu<alpha=0.2>", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Elu", "Selu", "Celu", "Gelu", "Softplus", "Softsign", "Mish",
-        "Abs", "Neg", "Exp", "Erf", "ThresholdedRelu", "Floor", "Sin",
-    )),
+    Row("relu", IMAGE, "y = Relu(x)"),
+    *(Row(f"table_{name.lower()}", IMAGE, f"y = {name}(x)", opset=24 if name == "Swish" else 21, low=DOMAINS.get(name, (-2, 2))[0], high=DOMAINS.get(name, (-2, 2))[1]) for name in sorted(FUNCTIONS.keys() & IMPORTERS.keys() - {"Pow"})),
+    Row("shrink", IMAGE, "y = Shrink<lambd=0.5, bias=0.25>(x)"),
+    Row("pow", IMAGE, "y = Pow(x, k)", {"k": scalar(2)}),
     Row("clip", IMAGE, "y = Clip(x, p, q)", {"p": scalar(-0.5), "q": scalar(1.2)}),
     Row("swish", IMAGE, "s = Sigmoid(x) y = Mul(x, s)"),
+    Row("identity", IMAGE, "a = Relu(x) y = Identity(a)"),
+    Row("sum", TWO, "y = Sum(x, b)"),
+    Row("gather_elements", "float[3,4] x, int64[3,4] i", "y = GatherElements(x, i)"),
+    Row("gather_nd", "float[6,4] x, int64[3,1] i", "y = GatherND(x, i)"),
+    Row("trilu", "float[4,5] x", "y = Trilu(x)"),
+    Row("einsum", "float[2,5,12] x, float[2,12,7] b", 'y = Einsum<equation="bij,bjk->bik">(x, b)'),
+    Row("center_crop_pad", IMAGE, "y = CenterCropPad<axes=[2,3]>(x, p)", {"p": ints(6, 8)}),
+    Row("rnn", RECURRENT, "y = RNN<hidden_size=6>(x, w, wr, b)", {"w": (1, 6, 5), "wr": (1, 6, 6), "b": (1, 12)}),
+    Row("gru", RECURRENT, "y = GRU<hidden_size=6>(x, w, wr, b)", {"w": (1, 18, 5), "wr": (1, 18, 6), "b": (1, 36)}),
+    Row("lstm", RECURRENT, "y = LSTM<hidden_size=6>(x, w, wr, b)", {"w": (1, 24, 5), "wr": (1, 24, 6), "b": (1, 48)}),
     Row("rotary", "float[1,2,5,8] x", "y = RotaryEmbedding(x, a, b, p)", {"a": np.cos(ANGLES), "b": np.sin(ANGLES), "p": ints(1, 2, 3, 4, 5).reshape(1, 5)}, opset=23),
     Row("rotary_interleaved", "float[1,2,7,10] x", "y = RotaryEmbedding<interleaved=1, rotary_embedding_dim=8>(x, a, b)", {"a": np.cos(ANGLES)[None], "b": np.sin(ANGLES)[None]}, opset=23),
     Row("rotary_flat", "float[1,5,16] x", "y = RotaryEmbedding<num_heads=2>(x, a, b, p)", {"a": np.cos(ANGLES), "b": np.sin(ANGLES), "p": ints(0, 1, 2, 3, 4).reshape(1, 5)}, opset=23),
@@ -114,9 +145,12 @@ def qdq_model(row: Row, kind: str = "int8") -> onnx.ModelProto:
     inputs = {v.name for v in proto.graph.input if v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
     scales = {name: made.activation(name, samples[name]) for name in sorted(inputs)}
     weights = {t.name: t for t in proto.graph.initializer}
+    kinds = {node.op_type for node in proto.graph.node}
     for name in sorted(weights):
-        if name.startswith("w"):
+        if name.startswith("w") and kinds & LAYERS:
             scales[name] = made.weight(weights[name])
+        elif name.startswith("w"):
+            made.constant(weights[name])
     if "c" in weights:
         made.bias(weights["c"], scales["x"] * scales["w"])
     for node in proto.graph.node:
@@ -149,8 +183,14 @@ class _Quantizer:
     def _rule(self, name: str, array: Array, is_probability: bool = False) -> tuple[list[str], float]:
         limits = np.iinfo(self._dtype)
         low, high = (0.0, 255 / 256) if is_probability else (min(0.0, float(array.min())), max(0.0, float(array.max())))
-        scale = np.float32((high - low) / 255)
-        zero = np.asarray(np.clip(np.rint(limits.min - low / scale), limits.min, limits.max), self._dtype)
+        if self._dtype.itemsize == 2:  # 16 bits are symmetric as a rule
+            low, high = -max(-low, high), max(-low, high)
+        scale = np.float32((high - low) / (int(limits.max) - int(limits.min)))
+        zero = (
+            np.zeros((), self._dtype)
+            if self._dtype.itemsize == 2
+            else np.asarray(np.clip(np.rint(limits.min - low / scale), limits.min, limits.max), self._dtype)
+        )
         return [self._constant(f"{name}_scale", scale), self._constant(f"{name}_zero", zero)], float(scale)
 
     def activation(self, name: str, array: Array) -> float:
@@ -164,6 +204,16 @@ class _Quantizer:
         scale = np.float32(np.abs(data).max() / 127)
         self._integers(tensor, np.rint(data / scale).astype(np.int8), scale)
         return float(scale)
+
+    def constant(self, tensor: onnx.TensorProto) -> None:
+        """A constant that is treated as an activation."""
+        data = numpy_helper.to_array(tensor)
+        rule, scale = self._rule(tensor.name, data)
+        limits, zero = np.iinfo(self._dtype), numpy_helper.to_array(self._graph.initializer[-1])
+        steps = np.clip(np.rint(data / np.float32(scale)) + zero, limits.min, limits.max)
+        self._graph.initializer.remove(tensor)
+        self._constant(f"{tensor.name}_q", steps.astype(self._dtype))
+        self._dequantize(tensor.name, rule)
 
     def bias(self, tensor: onnx.TensorProto, scale: float) -> None:
         data = np.rint(numpy_helper.to_array(tensor) / scale).astype(np.int32)

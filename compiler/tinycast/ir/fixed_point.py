@@ -18,6 +18,7 @@ Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
 MAX_SHIFT = 23
+WIDE_SHIFT = 14  # the most for results of 16 bits, whose zero point is shifted by it
 _KEPT_BITS = 16  # a multiplier that would keep fewer bits gets a shift of its own
 INT32_MAX = 2**31 - 1
 
@@ -38,7 +39,9 @@ class FixedPoint:
     accumulator_limit: int
 
 
-def fixed_point(ratio: Float64, zero_point: int, accumulator_bound: int, where: str) -> FixedPoint:
+def fixed_point(
+    ratio: Float64, zero_point: int, accumulator_bound: int, where: str, most_shift: int = MAX_SHIFT
+) -> FixedPoint:
     """Choose the numbers for y = accumulator * ratio + zero_point.
 
     `ratio` holds non-negative reals, `accumulator_bound` the largest |accumulator| that can occur.
@@ -62,12 +65,12 @@ def fixed_point(ratio: Float64, zero_point: int, accumulator_bound: int, where: 
     if accumulator_bound << pre_shift > INT32_MAX:
         limit = INT32_MAX >> pre_shift
     scaled = ratio / 2.0**pre_shift
-    shift = _shift(float(scaled.max(initial=0.0)))
+    shift = _shift(float(scaled.max(initial=0.0)), most_shift)
     multiplier = _multiplier(scaled, np.full(1, shift, np.int32))
     weak = (scaled > 0) & (multiplier < 2 ** (_KEPT_BITS - 1))
     shifts = np.full(1, shift, np.int32)
-    if np.any(weak) and shift < MAX_SHIFT:
-        shifts = np.vectorize(_shift, otypes=[np.int32])(scaled).reshape(ratio.shape)
+    if np.any(weak) and shift < most_shift:
+        shifts = np.vectorize(_shift, otypes=[np.int32])(scaled, most_shift).reshape(ratio.shape)
         multiplier = _multiplier(scaled, shifts)
     addend = (np.int64(1) << (shifts.astype(np.int64) - 1)) + (np.int64(zero_point) << shifts.astype(np.int64))
     if np.any(np.abs(addend) > INT32_MAX):
@@ -75,9 +78,9 @@ def fixed_point(ratio: Float64, zero_point: int, accumulator_bound: int, where: 
     return FixedPoint(multiplier, shifts, addend.astype(np.int32), pre_shift, limit)
 
 
-def _shift(ratio: float) -> int:
-    """The largest shift in 1..23 for which round(ratio * 2^(32 + shift)) stays below 2^31."""
-    for shift in range(MAX_SHIFT, 0, -1):
+def _shift(ratio: float, most: int) -> int:
+    """The largest shift in 1..most for which round(ratio * 2^(32 + shift)) stays below 2^31."""
+    for shift in range(most, 0, -1):
         if np.rint(ratio * 2.0 ** (32 + shift)) < 2**31:
             return shift
     raise InternalError(f"no shift for the ratio {ratio}")

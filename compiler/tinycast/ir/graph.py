@@ -64,6 +64,7 @@ class Op(ABC):
     """
 
     pattern: ClassVar[Pattern]
+    has_wide_form: ClassVar[bool] = False  # whether `integer_form` takes activations of 16 bits as well
 
     @abstractmethod
     def infer(self, inputs: Sequence[Value]) -> TensorType:
@@ -148,7 +149,7 @@ class Routine(Op):
 
 @dataclass(frozen=True)
 class QuantizedTensor:
-    """The real tensor scale * (value - zero_point); `value` is int8."""
+    """The real tensor scale * (value - zero_point); `value` is int8, or int16 in a wide form."""
 
     value: Value
     scale: float
@@ -160,24 +161,25 @@ class QuantizedInput:
     """An operand of a float operator that is really `scale * (value - zero_point)`, or a float constant.
 
     `scale` and `zero_point` are arrays: scalars, or one element an index of `axis`. For a float
-    constant or a float activation `scale` is None.
+    constant or a float activation `scale` is None. `dtype` is what activations of the form are.
     """
 
     value: Value
     scale: npt.NDArray[np.float64] | None = None
     zero_point: npt.NDArray[np.int64] | None = None
     axis: int | None = None
+    dtype: DType = DType.INT8
 
     @property
     def tensor(self) -> QuantizedTensor | None:
-        """The operand, if it is int8 with one scale, constant or not."""
-        if self.scale is None or self.zero_point is None or self.scale.ndim or self.value.dtype is not DType.INT8:
+        """The operand, if it is of the form's type with one scale, constant or not."""
+        if self.scale is None or self.zero_point is None or self.scale.ndim or self.value.dtype is not self.dtype:
             return None
         return QuantizedTensor(self.value, float(self.scale), int(self.zero_point))
 
     @property
     def activation(self) -> QuantizedTensor | None:
-        """The operand, if it is int8 with one scale and computed at run time."""
+        """The operand, if it is of the form's type with one scale and computed at run time."""
         return None if self.value.is_constant else self.tensor
 
     def real(self) -> npt.NDArray[np.float64] | None:
@@ -204,10 +206,16 @@ class IntegerForm:
     low: int
     high: int
     build: Builder
+    dtype: DType = DType.INT8  # of activations; INT16 in a wide form
 
     @property
     def bounds(self) -> tuple[int, int]:
         return (self.low, self.high)
+
+    def most(self, zero_point: int) -> int:
+        """A bound of |element - zero_point|."""
+        low, high = self.dtype.bounds
+        return max(high - zero_point, zero_point - low)
 
 
 @dataclass(eq=False)

@@ -30,6 +30,7 @@ class Conv2D(Op):
     bias (O). int8 inputs give an int32 accumulator; borders read `pad_value`, the input's zero point.
     """
 
+    has_wide_form = True
     window: Window
     group: int = 1
     pad_value: float = 0
@@ -147,7 +148,7 @@ class Conv2D(Op):
         shape[axis] = -1
         ratio = weights.ratio.reshape(shape) if weights.ratio.size > 1 else weights.ratio
         return add_requantize(
-            form.build, accumulator, ratio, form.zero_point, form.bounds, weights.bound, form.output.name
+            form.build, accumulator, ratio, form.zero_point, form.bounds, weights.bound, form.output.name, form.dtype
         )
 
 

@@ -29,6 +29,7 @@ class FullyConnected(Op):
     """acc[..., o] = bias[o] + sum_k x[..., k] * weight[o, k]. int8 inputs give an int32 accumulator."""
 
     pattern = Pattern.DENSE
+    has_wide_form = True
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         x, weight = inputs[0], inputs[1]
@@ -92,7 +93,14 @@ class FullyConnected(Op):
             return None
         accumulator = form.build.call(self, [form.inputs[0].value, weights.weight, weights.bias])
         return add_requantize(
-            form.build, accumulator, weights.ratio, form.zero_point, form.bounds, weights.bound, form.output.name
+            form.build,
+            accumulator,
+            weights.ratio,
+            form.zero_point,
+            form.bounds,
+            weights.bound,
+            form.output.name,
+            form.dtype,
         )
 
 

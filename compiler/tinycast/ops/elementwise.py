@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import prod
 
 import numpy as np
 
-from tinycast.ir.fixed_point import sum_rule
+from tinycast.ir.fixed_point import INT32_MAX, sum_rule
 from tinycast.ir.graph import IntegerForm, Op, Pattern, QuantizedInput, QuantizedTensor, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Node
@@ -17,6 +17,8 @@ from tinycast.ops.requantize import add_requantize
 from tinycast.ops.shape import rescaled
 from tinycast.ops.weighted_sum import weighted_sum
 from tinycast.tvm_bridge import expr as te
+
+_WIDE_SUM_SHIFT = 40
 
 
 class BinaryFunction(Enum):
@@ -86,6 +88,7 @@ class Binary(Op):
     """y = function(a, b), NumPy's broadcasting."""
 
     pattern = Pattern.ELEMENTWISE
+    has_wide_form = True
     function: BinaryFunction
 
     @property
@@ -110,14 +113,19 @@ class Binary(Op):
         if self.function in (BinaryFunction.MIN, BinaryFunction.MAX):
             return _extreme_of(form, self)
         if a is None or b is None or self.function is BinaryFunction.DIV:
-            return _with_constant(form, self.function)
+            return _with_constant(form, self.function) if form.dtype is DType.INT8 else None
         if self.function in (BinaryFunction.ADD, BinaryFunction.SUB):
             return _integer_sum(form, a, b, -1.0 if self.function is BinaryFunction.SUB else 1.0)
         if self.function is not BinaryFunction.MUL:
             return None
+        bound = form.most(a.zero_point) * form.most(b.zero_point)
+        if bound > INT32_MAX:
+            return None
         accumulator = form.build.call(OffsetProduct(a.zero_point, b.zero_point), [a.value, b.value])
         ratio = np.asarray(a.scale * b.scale / form.scale)
-        return add_requantize(form.build, accumulator, ratio, form.zero_point, form.bounds, 255 * 255, form.output.name)
+        return add_requantize(
+            form.build, accumulator, ratio, form.zero_point, form.bounds, bound, form.output.name, form.dtype
+        )
 
 
 def _extreme_of(form: IntegerForm, op: Binary) -> Value | None:
@@ -133,7 +141,7 @@ def rescaled_operand(form: IntegerForm, operand: QuantizedInput) -> Value | None
     if real is None:
         return None if operand.activation is None else rescaled(form, operand.activation, named=False)
     steps = np.floor(real / form.scale + 0.5) + form.zero_point
-    return form.build.constant(np.clip(steps, form.low, form.high).astype(np.int8), "steps")
+    return form.build.constant(np.clip(steps, form.low, form.high).astype(form.dtype.numpy), "steps")
 
 
 def _with_constant(form: IntegerForm, function: BinaryFunction) -> Value | None:
@@ -154,15 +162,32 @@ def _with_constant(form: IntegerForm, function: BinaryFunction) -> Value | None:
     return None
 
 
-def _integer_sum(form: IntegerForm, a: QuantizedTensor, b: QuantizedTensor, sign: float) -> Value:
+def _integer_sum(form: IntegerForm, a: QuantizedTensor, b: QuantizedTensor, sign: float) -> Value | None:
+    if form.dtype is DType.INT16:
+        return _wide_sum(form, a, b, sign)
     rule = sum_rule(a.scale, a.zero_point, sign * b.scale, b.zero_point, form.scale, form.zero_point, form.build.source)
     op = ScaledSum(rule.multiplier_a, rule.multiplier_b, rule.addend, rule.shift, form.low, form.high)
     return form.build.call(op, [a.value, b.value], form.output.name)
 
 
+def _wide_sum(form: IntegerForm, a: QuantizedTensor, b: QuantizedTensor, sign: float) -> Value | None:
+    """In 64 bits: multipliers keep 30 bits, and so all that 16 bits of a result show."""
+    ratios = (a.scale / form.scale, sign * b.scale / form.scale)
+    shift = next((s for s in range(_WIDE_SUM_SHIFT, 0, -1) if max(map(abs, ratios)) * 2**s < 2**30), 0)
+    if not shift:
+        return None
+    first, second = (round(ratio * 2**shift) for ratio in ratios)
+    addend = (1 << (shift - 1)) + (form.zero_point << shift) - a.zero_point * first - b.zero_point * second
+    op = ScaledSum(first, second, addend, shift, form.low, form.high, DType.INT16)
+    return form.build.call(op, [a.value, b.value], form.output.name)
+
+
 @dataclass(frozen=True)
 class ScaledSum(Op):
-    """y = clamp((a * multiplier_a + b * multiplier_b + addend) >> shift, low, high) on int8, in int32."""
+    """y = clamp((a * multiplier_a + b * multiplier_b + addend) >> shift, low, high).
+
+    On int8 in int32, on int16 in int64.
+    """
 
     pattern = Pattern.ELEMENTWISE
     multiplier_a: int
@@ -171,26 +196,35 @@ class ScaledSum(Op):
     shift: int
     low: int
     high: int
+    dtype: DType = DType.INT8
 
     @property
     def title(self) -> str:
         return "Add"
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
-        return TensorType(np.broadcast_shapes(*(v.shape for v in inputs)), DType.INT8)
+        return TensorType(np.broadcast_shapes(*(v.shape for v in inputs)), self.dtype)
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         a, b = (x.astype(np.int64) for x in arrays)
         total = (a * self.multiplier_a + b * self.multiplier_b + self.addend) >> self.shift
-        return np.asarray(np.clip(total, self.low, self.high), np.int8)
+        return np.asarray(np.clip(total, self.low, self.high), self.dtype.numpy)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        def wide(a: te.Expr, b: te.Expr) -> te.Expr:
+            first, second, rest = (
+                te.const(n, DType.INT64) for n in (self.multiplier_a, self.multiplier_b, self.addend)
+            )
+            total = te.cast(a, DType.INT64) * first + te.cast(b, DType.INT64) * second + rest
+            low, high = (te.const(n, DType.INT64) for n in (self.low, self.high))
+            return te.cast(te.maximum(te.minimum(total >> self.shift, high), low), self.dtype)
+
         def body(a: te.Expr, b: te.Expr) -> te.Expr:
             total = te.cast(a, DType.INT32) * self.multiplier_a + te.cast(b, DType.INT32) * self.multiplier_b
             shifted = (total + self.addend) >> self.shift
             return te.cast(te.extern(DType.INT32, "tc_clamp", shifted, self.low, self.high), DType.INT8)
 
-        return te.elementwise(tensors, out.shape, body, "added")
+        return te.elementwise(tensors, out.shape, wide if self.dtype is DType.INT16 else body, "added")
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return self
@@ -230,6 +264,7 @@ class Clip(Op):
     """y = min(max(x, low), high); infinite bounds are none. Relu is Clip(0, inf)."""
 
     pattern = Pattern.ELEMENTWISE
+    has_wide_form = True
     low: float = -np.inf
     high: float = np.inf
 
@@ -248,6 +283,14 @@ class Clip(Op):
 
     def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
         return self
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        x = form.inputs[0].activation
+        if x is None:
+            return None
+        steps = np.rint(np.clip(np.asarray([self.low, self.high]) / form.scale, -1e6, 1e6)) + form.zero_point
+        low, high = (int(n) for n in np.clip(steps, form.low, form.high))
+        return rescaled(replace(form, low=low, high=high), x)
 
 
 def import_binary(node: Node) -> Value:

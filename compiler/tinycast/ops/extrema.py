@@ -38,6 +38,7 @@ class ReduceExtremum(Op):
     """y = the largest or smallest element, or the product, over `axes`, which stay with length 1."""
 
     pattern = Pattern.CHANNELWISE
+    has_wide_form = True
     function: Extremum
     axes: tuple[int, ...]
 

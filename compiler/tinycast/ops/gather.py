@@ -61,10 +61,9 @@ class Gather(Move):
 
 
 @dataclass(frozen=True)
-class GatherElements(Op):
+class GatherElements(Move):
     """y[i] = x[i, with indices[i] in the place of axis `axis`]."""
 
-    pattern = Pattern.INJECTIVE
     axis: int
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
@@ -89,10 +88,9 @@ class GatherElements(Op):
 
 
 @dataclass(frozen=True)
-class GatherND(Op):
+class GatherND(Move):
     """y[b, i, r] = x[b, indices[b, i, :], r] with `batch` axes b; the last axis of indices counts axes of x."""
 
-    pattern = Pattern.INJECTIVE
     batch: int
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:

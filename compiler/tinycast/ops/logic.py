@@ -113,6 +113,7 @@ class Where(Op):
     """y = a where the condition holds, else b."""
 
     pattern = Pattern.ELEMENTWISE
+    has_wide_form = True
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         return TensorType(np.broadcast_shapes(*(v.shape for v in inputs)), inputs[1].dtype)

@@ -8,6 +8,7 @@ from math import ceil, prod
 
 import numpy as np
 
+from tinycast.ir.fixed_point import INT32_MAX
 from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
@@ -29,6 +30,7 @@ class Pool(Op):
     """Base of the window reductions: (N, H, W, C), or (N, C, H, W) while `channels_first`."""
 
     pattern = Pattern.CHANNELWISE
+    has_wide_form = True
     window: Window
     channels_first: bool = False
 
@@ -175,9 +177,10 @@ class WindowMean(Pool):
         zero, size = x.zero_point, prod(self.window.kernel)
         acc = form.build.call(replace(total, pad_value=zero, offset=zero * size), [x.value])
         ratio = x.scale / (form.scale * counts.astype(np.float64))
-        return add_requantize(
-            form.build, acc, ratio, form.zero_point, form.bounds, 255 * size + abs(zero) * size, form.output.name
-        )
+        bound = form.most(zero) * size
+        if form.dtype is DType.INT16 and bound + abs(zero) * size > INT32_MAX:
+            return None
+        return add_requantize(form.build, acc, ratio, form.zero_point, form.bounds, bound, form.output.name, form.dtype)
 
 
 def _pool_window(node: Node, x: Value) -> tuple[Window, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Between reals and 8-bit integers: QuantizeLinear, DequantizeLinear, and tables."""
+"""Between reals and integers of 8 or 16 bits: QuantizeLinear, DequantizeLinear, and tables."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, QuantizedTensor
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.node import Node
+from tinycast.ops.requantize import add_requantize
+from tinycast.ops.weighted_sum import WeightedSum
 from tinycast.tvm_bridge import expr as te
 
 
@@ -144,9 +146,18 @@ def add_table(
 
 
 def rescale_table(form: IntegerForm, x: QuantizedTensor, name: str) -> Value:
-    """`x` as the output's quantized type; `x` itself (an Alias called `name`) where nothing changes."""
-    if x.scale == form.scale and x.zero_point == form.zero_point and form.bounds == (-128, 127):
+    """`x` as the output's quantized type, by a table or (16 bits) a multiplier; `x` itself (an Alias called `name`)
+    where nothing changes."""
+    if x.scale == form.scale and x.zero_point == form.zero_point and form.bounds == form.dtype.bounds:
         return form.build.call(Alias(), [x.value], name) if name else x.value
+
+    if form.dtype is DType.INT16:
+        build, one = form.build, form.build.constant(np.ones((), np.int16), "one")
+        centred = build.call(
+            WeightedSum((x.zero_point,)), [x.value, one, build.constant(np.zeros((), np.int32), "none")]
+        )
+        ratio, most = np.asarray(x.scale / form.scale), form.most(x.zero_point)
+        return add_requantize(build, centred, ratio, form.zero_point, form.bounds, most, name, form.dtype)
 
     def function(q: npt.NDArray[np.int8]) -> Array:
         real = (q.astype(np.float64) - x.zero_point) * x.scale
@@ -178,8 +189,8 @@ def import_quantize(node: Node) -> Value:
     from tinycast.ops.quantize_at_run_time import quantized  # made of operators whose integer forms are made of these
 
     dtype = node.output_type()
-    is_byte = dtype in (DType.INT8, DType.UINT8) or dtype.is_narrow_integer
-    if not is_byte or not _is_constant(node) or node.int("block_size", 0):
+    is_plain = dtype in (DType.INT8, DType.UINT8, DType.INT16) or dtype.is_narrow_integer
+    if not is_plain or not _is_constant(node) or node.int("block_size", 0):
         return quantized(node, dtype)
     x, zero = node.input(0), node.constant(2)
     scale = node.required(1)

@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from tinycast.ir.fixed_point import INT32_MAX
 from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.sizes import axis_count, kept_sizes
 from tinycast.ir.types import Array, DType, Sizes, Value
@@ -31,6 +32,7 @@ class ReduceSum(Op):
     """y = the sum over `axes`, which stay with length 1. Narrow integers give int32, less `offset`."""
 
     pattern = Pattern.CHANNELWISE
+    has_wide_form = True
     axes: tuple[int, ...]
     offset: int = 0
 
@@ -70,6 +72,7 @@ class ReduceMean(Op):
     """y = the mean over `axes`, which stay with length 1; kernels see ReduceSum and a division."""
 
     pattern = Pattern.CHANNELWISE
+    has_wide_form = True
     axes: tuple[int, ...]
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
@@ -104,8 +107,10 @@ def _integer_sum(form: IntegerForm, axes: tuple[int, ...], divisor: int) -> Valu
     count, zero = prod(x.value.shape[a] for a in axes), x.zero_point
     acc = form.build.call(ReduceSum(axes, zero * count), [x.value])
     ratio = np.asarray(x.scale / (form.scale * divisor))
-    bound = (255 + abs(zero)) * count
-    return add_requantize(form.build, acc, ratio, form.zero_point, form.bounds, bound, form.output.name)
+    bound = form.most(zero) * count
+    if form.dtype is DType.INT16 and bound + abs(zero) * count > INT32_MAX:
+        return None
+    return add_requantize(form.build, acc, ratio, form.zero_point, form.bounds, bound, form.output.name, form.dtype)
 
 
 def import_reduce(node: Node) -> Value:

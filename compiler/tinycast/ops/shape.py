@@ -30,13 +30,14 @@ class Move(Op):
     """Base of the operators that take elements from their first input: the same for every element type."""
 
     pattern = Pattern.INJECTIVE
+    has_wide_form = True
 
     def integer_form(self, form: IntegerForm) -> Value | None:
         x = form.inputs[0].activation
         if x is None:
             return None
         others = [operand.value for operand in form.inputs[1:]]
-        moved = form.build.call(self.quantized(x.scale, x.zero_point, DType.INT8), [x.value, *others])
+        moved = form.build.call(self.quantized(x.scale, x.zero_point, form.dtype), [x.value, *others])
         return rescaled(form, replace(x, value=moved))
 
     def quantized(self, scale: float, zero_point: int, dtype: DType) -> Op:
@@ -195,6 +196,7 @@ class Concat(Op):
     """Inputs one after the other along `axis`."""
 
     pattern = Pattern.INJECTIVE
+    has_wide_form = True
     axis: int
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
@@ -238,7 +240,7 @@ class Concat(Op):
 
 
 def rescaled(form: IntegerForm, x: QuantizedTensor, *, named: bool = True) -> Value:
-    """`x` brought to the output's scale, zero point and bounds by a table; `x` itself where they are the same."""
+    """`x` brought to the output's scale, zero point and bounds; `x` itself where they are the same."""
     from tinycast.ops.quantize import rescale_table  # a table is an operator of its own, made of these
 
     return rescale_table(form, x, form.output.name if named else "")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tinycast.ir.fixed_point import INT32_MAX
 from tinycast.ir.graph import IntegerForm
-from tinycast.ir.types import Value
+from tinycast.ir.types import DType, Value
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,13 @@ def integer_weights(form: IntegerForm) -> IntegerWeights | None:
     rows = data.reshape(data.shape[0], -1)
     rounded = np.rint(real_bias / scale).astype(np.int64)
     start = rounded - x.zero_point * rows.sum(axis=1)
-    low = np.minimum(rows * -128, rows * 127).sum(axis=1)
-    high = np.maximum(rows * -128, rows * 127).sum(axis=1)
+    least, most = x.value.dtype.bounds
+    low = np.minimum(rows * least, rows * most).sum(axis=1)
+    high = np.maximum(rows * least, rows * most).sum(axis=1)
     # The sum is added to the start last, so the bare sum has to stay in range too.
     bound = max(int(np.abs(v).max(initial=0)) for v in (start + low, start + high, low, high, start))
+    if form.dtype is DType.INT16 and bound > INT32_MAX:  # wide activations often fit 32 bits, not always
+        return None
     build = form.build
     if bound <= 2**31 - 1:
         start = start.astype(np.int32)

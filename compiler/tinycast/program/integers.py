@@ -121,7 +121,10 @@ def write_in_integers(program: Program) -> int:
     """Replace every float operator between quantized operands and a Quantize by its integer form."""
     rewrites = 0
     for call in list(program.calls):
-        if not isinstance(call.op, Quantize) or call.op.dtype is not DType.INT8 or call not in program.calls:
+        if not isinstance(call.op, Quantize) or call not in program.calls:
+            continue
+        dtype = call.op.dtype
+        if dtype not in (DType.INT8, DType.INT16):
             continue
         made = program.producers()
         source = made.get(call.inputs[0])
@@ -129,17 +132,20 @@ def write_in_integers(program: Program) -> int:
             continue
         build = Builder(program, source.source, source.title)
         form = IntegerForm(
-            tuple(quantized_operand(v, made) for v in source.inputs),
+            tuple(replace(quantized_operand(v, made), dtype=dtype) for v in source.inputs),
             call.output,
             float(np.float32(call.op.scale)),
             call.op.zero_point,
             call.op.low,
             call.op.high,
             build,
+            dtype,
         )
         if isinstance(source.op, Dequantize):
-            operand = quantized_operand(call.inputs[0], made).activation
+            operand = replace(quantized_operand(call.inputs[0], made), dtype=dtype).activation
             new = None if operand is None else rescale_table(form, operand, call.output.name)
+        elif dtype is DType.INT16 and not source.op.has_wide_form:
+            new = None
         else:
             new = source.op.integer_form(form)
         if new is None:
@@ -171,8 +177,12 @@ def remove_aliases(program: Program) -> int:
     for call in aliases:
         if call.output in program.outputs and call.inputs[0] in program.inputs:
             continue
+        source = call.inputs[0]
+        if call.output in program.outputs and source not in program.outputs:
+            source.name = call.output.name
+        source.quant = source.quant or call.output.quant
         program.calls.remove(call)
-        program.substitute(call.output, call.inputs[0])
+        program.substitute(call.output, source)
     return len(aliases)
 
 

@@ -12,6 +12,7 @@ from tinycast.ir.types import Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.group_norm import IntegerGroupNorm
+from tinycast.ops.lines import Lines
 from tinycast.ops.pool import Pool
 from tinycast.ops.quantize import Table
 from tinycast.ops.shape import TO_NCHW, TO_NHWC, Move, Reshape, Transpose, perm_back
@@ -165,7 +166,8 @@ def _sink_past(
     if op is None or len(call.output.shape) != rank:
         return False
     back = perm_back(perm)
-    has_tables = isinstance(call.op, Table | Move | IntegerSoftmax)  # tables and positions are not broadcast
+    # Tables, exponentials and positions are not broadcast.
+    has_tables = isinstance(call.op, Lines | Table | Move | IntegerSoftmax)
     tables = 1 if has_tables else len(call.inputs)
     inputs: list[Value] = []
     build = Builder(program, call.source, "Transpose")
@@ -247,7 +249,7 @@ def _before_reshape(call: Call, value: Value, source: Call | None, before: tuple
     if value.data is None:
         reshaped = source is not None and isinstance(source.op, Reshape) and value.shape == shape
         return source.inputs[0] if source is not None and reshaped else None
-    if value.size == 1 or isinstance(call.op, Table):
+    if value.size == 1 or isinstance(call.op, Lines | Table):
         return value
     if value.size != value.shape[-1] or shape[-1:] != before[-1:]:
         return None

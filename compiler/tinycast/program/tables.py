@@ -1,4 +1,4 @@
-"""Element-wise arithmetic on one int8 tensor as a table."""
+"""Element-wise arithmetic on one tensor of 8 or 16 bits as a table."""
 
 from __future__ import annotations
 
@@ -6,29 +6,42 @@ import numpy as np
 
 from tinycast.ir.graph import Builder, Call, Pattern, Program, interpret
 from tinycast.ir.types import DType, Quant, Value
+from tinycast.ops.elementwise import Clip
+from tinycast.ops.lines import Lines, lines_through
 from tinycast.ops.quantize import Alias, Dequantize, Quantize, Table, add_table
 
 
 def make_tables(program: Program) -> int:
-    """Element-wise arithmetic on one int8 tensor, up to a Quantize, becomes a table of 256 results."""
+    """Element-wise arithmetic on one int8 tensor, up to a Quantize, becomes a table of 256 results.
+
+    On int16 the table has fewer entries, with lines between them, where that is at most a step off for every input.
+    """
     rewrites = 0
     made = program.producers()
     for call in list(program.calls):
-        if not isinstance(call.op, Quantize) or call.op.dtype is not DType.INT8:
+        if not isinstance(call.op, Quantize) or call.op.dtype not in (DType.INT8, DType.INT16):
             continue
         region = _unary_region(call, made)
         if region is None:
             continue
         calls, raw, dequantize = region
-        probe = Value("probe", (256,), DType.INT8)
+        if raw.dtype is DType.INT16 and all(isinstance(c.op, Clip | Dequantize | Quantize) for c in calls):
+            continue  # a multiplier and bounds do it
+        low, high = raw.dtype.bounds
+        every = np.arange(low, high + 1).astype(raw.dtype.numpy)
+        probe = Value("probe", every.shape, raw.dtype)
         small = _on_probe(calls, raw, probe)
-        every = np.arange(-128, 128).astype(np.int8)
         result = interpret(Program("table", [probe], [small[-1].output], small), [every])
         titles = [c.title for c in calls if not isinstance(c.op, Dequantize | Quantize)]
         build = Builder(program, calls[-2].source, "+".join(titles) or "Rescale")
         table = result[small[-1].output]
         if np.array_equal(table, every) and dequantize.scale[0] == call.op.scale:
             new = build.call(Alias(), [raw], call.output.name)
+        elif raw.dtype is DType.INT16:
+            lines = lines_through(table)
+            if lines is None:
+                continue
+            new = build.call(Lines(len(lines), build.title), [raw, build.constant(lines, "table")], call.output.name)
         else:
             new = add_table(build, raw, lambda q, t=table: t, build.title, call.output.name)  # type: ignore[misc]
         replace_quantize(program, call, new, build)
@@ -54,7 +67,7 @@ def _unary_region(last: Call, made: dict[Value, Call]) -> tuple[list[Call], Valu
                 if raw.size != 1:
                     return None
                 continue
-            if raw.dtype is not DType.INT8 or raw.shape != shape:
+            if raw.dtype is not last.output.dtype or raw.shape != shape:
                 return None
             sources[raw] = call.op
             continue

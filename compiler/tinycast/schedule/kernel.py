@@ -27,7 +27,7 @@ from tinycast.tvm_bridge.lower import lower
 _HEADERS = {
     "tc_clamp": "tc_clamp.h",
     **dict.fromkeys(("tc_copy", "tc_fill"), "tc_copy.h"),
-    "tc_requantize": "tc_requantize.h",
+    **dict.fromkeys(("tc_requantize", "tc_requantize_s16"), "tc_requantize.h"),
     **{f"tc_requantize_s8_{shift}": "tc_requantize.h" for shift in range(1, MAX_SHIFT + 1)},
     **dict.fromkeys(("tc_dot_2x2", "tc_dot_1x4", "tc_widen"), "tc_dot.h"),
     "tc_dot_4x1": "tc_dot_4x1.h",
