@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	done)
 C_FILES = $(shell git ls-files 'runtime_c/*.[ch]' 'templates/*.[ch]' 'tests/*.[ch]')
 
-.PHONY: demo test test-all conformance models lint clean packages bench-mcu bench-web
+.PHONY: demo test test-all conformance models lint clean packages bench-mcu bench-web bench-trees
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
@@ -37,6 +37,11 @@ bench-mcu: $(VENV)/dev.stamp packages
 # Beside onnxruntime-web, LiteRT.js and TensorFlow.js, in Chromium and Node; needs the measuring models too.
 bench-web: $(VENV)/bench.stamp packages
 	$(BIN)/python benchmarks/web.py
+
+# Random forests beside emlearn and m2cgen, which it installs.
+bench-trees: $(VENV)/dev.stamp packages
+	$(BIN)/python -m pip install -q --disable-pip-version-check emlearn m2cgen
+	$(BIN)/python benchmarks/trees.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Measure random forests on an emulated Cortex-M4 beside emlearn and m2cgen; writes trees.md.
+"""Measure random forests on an emulated Cortex-M4 beside emlearn and m2cgen; writes trees.md (`make bench-trees`).
 
     pip install emlearn m2cgen skl2onnx scikit-learn
     python benchmarks/trees.py [--output benchmarks/trees.md]
@@ -105,10 +105,10 @@ def lines() -> Iterator[str]:
 
 def page() -> Iterator[str]:
     yield "# Forests on a Cortex-M4\n"
-    yield "Written by `python benchmarks/trees.py`, which also says how it is measured. 100 trees, of depth 8 at most"
-    yield "(boosted: 3). tinycast and m2cgen take floats and give scikit-learn's probabilities of all classes."
-    yield "emlearn takes integers and gives the class that most trees prefer: its trees keep no probabilities, and the"
-    yield "class is not always scikit-learn's."
+    yield "Written by `make bench-trees` (benchmarks/trees.py, which also says how it is measured). 100 trees, of depth"
+    yield "8 at most (boosted: 3). tinycast and m2cgen take floats and give scikit-learn's probabilities of all"
+    yield "classes. emlearn takes integers and gives the class that most trees prefer: its trees keep no probabilities,"
+    yield "and the class is not always scikit-learn's."
     yield '"-": the tool does not take the model, or writes more C than gcc compiles in five minutes.\n'
     yield "| forest | splits | by | instructions | flash, bytes | flash a split |"
     yield "|---|---|---|---|---|---|"

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from tinycast.ir.c_words import KEYWORDS
+from tinycast.ir.names import unused_name
 
 # The prefix is also the name of a header, which must not hide one of the C library's.
 _HEADERS = """
@@ -43,10 +44,7 @@ class Names:
     def unique(self, prefix: str, text: str, longest: int = 40) -> str:
         """Return `prefix` and the words of `text` (at most `longest` characters), numbered if it was taken."""
         wanted = f"{prefix}_{_words(text)[:longest].strip('_')}".rstrip("_")
-        name, number = wanted, 1
-        while name in self._taken:
-            number += 1
-            name = f"{wanted}_{number}"
+        name = unused_name(wanted, self._taken)
         self._taken.add(name)
         return name
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinycast.errors import InternalError
+from tinycast.ir.names import unused_name
 from tinycast.ir.sizes import broadcast_sizes, size_error
 from tinycast.ir.types import Array, DType, Sizes, Value, inside
 
@@ -295,11 +296,7 @@ class Program:
 
     def unique_name(self, wanted: str) -> str:
         """`wanted`, or the first of wanted_2, wanted_3 … that no value has."""
-        taken = self.reserved | {v.name for v in self.values()}
-        name, n = wanted, 1
-        while name in taken:
-            n += 1
-            name = f"{wanted}_{n}"
+        name = unused_name(wanted, self.reserved | {v.name for v in self.values()})
         self.reserved.add(name)
         return name
 

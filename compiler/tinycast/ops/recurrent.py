@@ -117,6 +117,8 @@ def read_layer(node: Node, kind: Kind) -> Layer:
         is_integer_weight = node.kind == "DynamicQuantizeLSTM" and operand in (Operand.W, Operand.R)
         if value.dtype is not dtype and not is_integer_weight:
             node.reject(f"input {operand.value} ({value.name}) is {value.dtype.value}, only {dtype.value} is supported")
+    if len(present[Operand.X].shape) != 3:
+        node.reject(f"input {present[Operand.X].name} has {len(present[Operand.X].shape)} axes, not 3")
     direction = node.text("direction", "forward").lower()
     if direction not in _BACKWARD:
         node.reject(f"the direction {direction} is not known", fix=f"use one of {', '.join(_BACKWARD)}")

@@ -9,6 +9,7 @@ from tinycast.ir.c_words import KEYWORDS
 from tinycast.ir.fixed_point import MAX_SHIFT
 from tinycast.ir.graph import Call, Pattern, Routine, TensorType, Tile
 from tinycast.ir.kernel import Argument, Kernel, Parameter, Role, Step
+from tinycast.ir.names import unused_name
 from tinycast.ir.types import DType, Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.shape import TO_NHWC, Reshape, Transpose
@@ -207,10 +208,7 @@ class _GroupCompiler:
     def _unique(self, wanted: str) -> str:
         base = re.sub(r"\W", "_", wanted)
         base = base if base and not base[0].isdigit() else f"constant_{base}"
-        name, n = base, 1
-        while name in self._names:
-            n += 1
-            name = f"{base}_{n}"
+        name = unused_name(base, self._names)
         self._names.add(name)
         return name
 

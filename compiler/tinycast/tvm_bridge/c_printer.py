@@ -16,6 +16,7 @@ import tvm
 from tvm import tirx
 
 from tinycast.errors import InternalError
+from tinycast.ir.names import unused_name
 from tinycast.ir.types import DType
 from tinycast.tvm_bridge.c_expr import ExpressionPrinter, c_type
 from tinycast.tvm_bridge.nodes import walk
@@ -67,10 +68,7 @@ class _Printer:
         base = re.sub(r"\W", "_", wanted).strip("_") or "t"
         if match := re.fullmatch(r"cse_v(\d+)", base):
             base = f"index_{match[1]}"
-        name, n = base, 1
-        while name in self._taken:
-            n += 1
-            name = f"{base}_{n}"
+        name = unused_name(base, self._taken)
         self._taken.add(name)
         return name
 

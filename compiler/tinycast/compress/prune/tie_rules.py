@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import onnx_ir as ir
 
-from tinycast.compress.prune.ties import Ties, is_known, present
+from tinycast.compress.prune.tie_moves import tie_concat, tie_pad, tie_reduce, tie_reshape, tie_split, tie_transpose
+from tinycast.compress.prune.ties import Ties, integer_attribute, is_known, pin_all, present, tie_all_axes
 
 Rule = Callable[[ir.Node, Ties], None]
 
@@ -33,7 +33,7 @@ def _convolution(node: ir.Node, ties: Ties) -> None:
     """Dense: filters make output channels. Depthwise: channel c makes channels c*m to c*m+m-1. Others stay."""
     x, weight, *bias = present(node.inputs)
     y = node.outputs[0]
-    group = _integer(node, "group", 1)
+    group = integer_attribute(node, "group", 1)
     transposed = node.op_type == "ConvTranspose"
     inputs, outputs = ties.axis(x, 1), ties.axis(y, 1)
     if group == 1:
@@ -69,7 +69,7 @@ def _matmul(node: ir.Node, ties: Ties) -> None:
     a, b = present(node.inputs)
     y = node.outputs[0]
     if len(ties.shape(a)) < 2 or len(ties.shape(b)) != 2:
-        _pin_all(node, ties)
+        pin_all(node, ties)
         return
     ties.tie(ties.axis(a, -1), ties.axis(b, 0))
     ties.tie(ties.axis(b, 1), ties.axis(y, -1))
@@ -96,7 +96,7 @@ def _resize(node: ir.Node, ties: Ties) -> None:
     x, y = present(node.inputs)[0], node.outputs[0]
     has_sizes = len(node.inputs) > 3 and node.inputs[3] is not None
     if has_sizes or "axes" in node.attributes or ties.shape(x)[:2] != ties.shape(y)[:2]:
-        _pin_all(node, ties)
+        pin_all(node, ties)
     else:
         _channelwise(node, ties)
 
@@ -111,128 +111,8 @@ def _normalization(node: ir.Node, ties: Ties) -> None:
 
 def _softmax(node: ir.Node, ties: Ties) -> None:
     x, y = present(node.inputs)[0], node.outputs[0]
-    _elementwise_pair(x, y, ties)
-    ties.pin(ties.axis(x, _integer(node, "axis", -1)))
-
-
-def _concat(node: ir.Node, ties: Ties) -> None:
-    y = node.outputs[0]
-    along = _integer(node, "axis", 0) % len(ties.shape(y))
-    start = 0
-    for value in present(node.inputs):
-        for axis, atoms in enumerate(ties.axes(value)):
-            target = ties.axis(y, axis)
-            ties.tie(atoms, target[start : start + len(atoms)] if axis == along else target)
-        start += ties.shape(value)[along]
-
-
-def _split(node: ir.Node, ties: Ties) -> None:
-    x, *rest = present(node.inputs)
-    along = _integer(node, "axis", 0) % len(ties.shape(x))
-    for value in rest:
-        ties.pin_value(value)
-    for y in present(node.outputs):
-        for axis, atoms in enumerate(ties.axes(y)):
-            if axis == along:
-                ties.pin(atoms)
-                ties.pin(ties.axis(x, axis))
-            else:
-                ties.tie(atoms, ties.axis(x, axis))
-
-
-def _transpose(node: ir.Node, ties: Ties) -> None:
-    x, y = present(node.inputs)[0], node.outputs[0]
-    rank = len(ties.shape(x))
-    attribute = node.attributes.get("perm")
-    order = attribute.as_ints() if attribute is not None else range(rank)[::-1]
-    for axis, source in enumerate(order):
-        ties.tie(ties.axis(x, source), ties.axis(y, axis))
-
-
-def _reduce(node: ir.Node, ties: Ties) -> None:
-    """Axes that are summed over stay: a mean over fewer channels is another mean."""
-    x, *rest = present(node.inputs)
-    y = node.outputs[0]
-    if ties.shape(x) == ties.shape(y):
-        _elementwise_pair(x, y, ties)
-        return
-    if _integer(node, "keepdims", 1) == 1:
-        reduced = {axis for axis, size in enumerate(ties.shape(y)) if size == 1}
-    else:
-        axes = _constant_axes(node, rest)
-        if axes is None:
-            _pin_all(node, ties)
-            return
-        reduced = {axis % len(ties.shape(x)) for axis in axes} or set(range(len(ties.shape(x))))
-    kept = iter(ties.axes(y))
-    for axis, atoms in enumerate(ties.axes(x)):
-        if axis in reduced:
-            ties.pin(atoms)
-            if _integer(node, "keepdims", 1) == 1:
-                next(kept)
-        else:
-            ties.tie(atoms, next(kept))
-
-
-def _pad(node: ir.Node, ties: Ties) -> None:
-    x, pads, *rest = present(node.inputs)
-    y = node.outputs[0]
-    rank = len(ties.shape(x))
-    for value in (pads, *rest):
-        ties.pin_value(value)
-    if pads.const_value is None or len(pads.const_value.numpy()) != 2 * rank:
-        _pin_all(node, ties)
-        return
-    widths = pads.const_value.numpy().reshape(2, rank)
-    for axis, (first, second) in enumerate(zip(ties.axes(x), ties.axes(y), strict=True)):
-        if widths[:, axis].any():
-            ties.pin(first)
-            ties.pin(second)
-        else:
-            ties.tie(first, second)
-
-
-def _reshape(node: ir.Node, ties: Ties) -> None:
-    """Reshape, Flatten, Squeeze, Unsqueeze: runs of axes with the same number of elements belong together.
-
-    A run may merge or split one axis that is free to go (channels) and others that are not (positions):
-    removing a channel removes its block of the merged axis. The rewriting of Reshape's constant follows.
-    """
-    x, y = present(node.inputs)[0], node.outputs[0]
-    for value in present(node.inputs)[1:]:
-        ties.pin_value(value)
-        if not value.is_initializer():
-            _pin_all(node, ties)
-    for many, one in _runs(ties.shape(x), ties.shape(y)):
-        many_atoms = [ties.axis(x, axis) for axis in many]
-        one_atoms = [ties.axis(y, axis) for axis in one]
-        if len(many_atoms) == 1:
-            many_atoms, one_atoms = one_atoms, many_atoms
-        free = [index for index, atoms in enumerate(many_atoms) if not ties.is_pinned(atoms)]
-        if len(one_atoms) != 1 or not free:
-            for atoms in (*many_atoms, *one_atoms):
-                ties.pin(atoms)
-            continue
-        # Where several are free (an axis split in two), ONNX has channels before positions.
-        for index in free[1:]:
-            ties.pin(many_atoms[index])
-        sizes = [len(atoms) for atoms in many_atoms]
-        inner = math.prod(sizes[free[0] + 1 :])
-        source = np.arange(len(one_atoms[0])) // inner % sizes[free[0]]
-        ties.tie(one_atoms[0], many_atoms[free[0]][source])
-
-
-def _runs(first: Sequence[int], second: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Split two shapes of equal size into the shortest runs of axes with equal products, axes of one left out."""
-    left = [axis for axis, size in enumerate(first) if size != 1]
-    right = [axis for axis, size in enumerate(second) if size != 1]
-    runs = []
-    while left and right:
-        a, b = [left.pop(0)], [right.pop(0)]
-        while (p := math.prod(first[i] for i in a)) != (q := math.prod(second[i] for i in b)):
-            (a if p < q else b).append((left if p < q else right).pop(0))
-        runs.append((a, b))
-    return runs
+    tie_all_axes(x, y, ties)
+    ties.pin(ties.axis(x, integer_attribute(node, "axis", -1)))
 
 
 def _tie_broadcast(value: ir.Value, y: ir.Value, ties: Ties) -> None:
@@ -242,11 +122,6 @@ def _tie_broadcast(value: ir.Value, y: ir.Value, ties: Ties) -> None:
             ties.tie(atoms, target)
 
 
-def _elementwise_pair(x: ir.Value, y: ir.Value, ties: Ties) -> None:
-    for first, second in zip(ties.axes(x), ties.axes(y), strict=True):
-        ties.tie(first, second)
-
-
 def _tie_channels(node: ir.Node, ties: Ties) -> None:
     x, y = present(node.inputs)[0], node.outputs[0]
     ties.tie(ties.axis(x, 0), ties.axis(y, 0))
@@ -254,31 +129,11 @@ def _tie_channels(node: ir.Node, ties: Ties) -> None:
     for atoms in (*ties.axes(x)[2:], *ties.axes(y)[2:]):
         ties.pin(atoms)
     if len(present(node.outputs)) > 1:
-        _pin_all(node, ties)
-
-
-def _pin_all(node: ir.Node, ties: Ties) -> None:
-    for value in present([*node.inputs, *node.outputs]):
-        ties.pin_value(value)
+        pin_all(node, ties)
 
 
 def _turned(axes: list[np.ndarray], node: ir.Node, attribute: str) -> list[np.ndarray]:
-    return axes[::-1] if _integer(node, attribute, 0) else axes
-
-
-def _integer(node: ir.Node, name: str, default: int) -> int:
-    attribute = node.attributes.get(name)
-    return attribute.as_int() if attribute is not None else default
-
-
-def _constant_axes(node: ir.Node, inputs: Sequence[ir.Value]) -> list[int] | None:
-    """The axes a reduction names, from its attribute or its constant input; none named is an empty list."""
-    if "axes" in node.attributes:
-        return list(node.attributes["axes"].as_ints())
-    if not inputs:
-        return []
-    constant = inputs[0].const_value
-    return None if constant is None else [int(axis) for axis in constant.numpy()]
+    return axes[::-1] if integer_attribute(node, attribute, 0) else axes
 
 
 # fmt: off
@@ -316,14 +171,14 @@ RULES: dict[str, Rule] = {
     "InstanceNormalization": _normalization,
     "Softmax": _softmax,
     "LogSoftmax": _softmax,
-    "Concat": _concat,
-    "Split": _split,
-    "Transpose": _transpose,
-    "Pad": _pad,
+    "Concat": tie_concat,
+    "Split": tie_split,
+    "Transpose": tie_transpose,
+    "Pad": tie_pad,
     "Resize": _resize,
-    **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Unsqueeze"), _reshape),
+    **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Unsqueeze"), tie_reshape),
     **dict.fromkeys(_ELEMENTWISE, _elementwise),
     **dict.fromkeys(_POOLING, _channelwise),
-    **dict.fromkeys(_REDUCTIONS, _reduce),
+    **dict.fromkeys(_REDUCTIONS, tie_reduce),
 }
 """Operators through which channels can be removed."""

@@ -103,3 +103,18 @@ def is_known(value: ir.Value) -> bool:
 def present(values: Sequence[ir.Value | None]) -> list[ir.Value]:
     """The inputs or outputs that are there: optional ones may be left out."""
     return [value for value in values if value is not None and value.name]
+
+
+def tie_all_axes(x: ir.Value, y: ir.Value, ties: Ties) -> None:
+    for first, second in zip(ties.axes(x), ties.axes(y), strict=True):
+        ties.tie(first, second)
+
+
+def pin_all(node: ir.Node, ties: Ties) -> None:
+    for value in present([*node.inputs, *node.outputs]):
+        ties.pin_value(value)
+
+
+def integer_attribute(node: ir.Node, name: str, default: int) -> int:
+    attribute = node.attributes.get(name)
+    return attribute.as_int() if attribute is not None else default

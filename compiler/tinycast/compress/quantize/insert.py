@@ -9,6 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from tinycast.compress.quantize.parameters import WEIGHT_LIMIT, Parameters
+from tinycast.ir.names import unused_name
 
 AnyArray = NDArray[Any]
 
@@ -117,13 +118,10 @@ class Inserter:
         value.name, value.type, value.shape = self._unique(name), ir.TensorType(dtype), shape
         return value
 
-    def _unique(self, name: str) -> str:
-        candidate, number = name, 1
-        while candidate in self._names:
-            number += 1
-            candidate = f"{name}_{number}"
-        self._names.add(candidate)
-        return candidate
+    def _unique(self, wanted: str) -> str:
+        name = unused_name(wanted, self._names)
+        self._names.add(name)
+        return name
 
 
 def _per_axis(scales: NDArray[np.float32], dtype: type[np.signedinteger[Any]]) -> tuple[AnyArray, AnyArray]:
