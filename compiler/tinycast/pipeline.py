@@ -17,6 +17,7 @@ import onnx_ir
 from tinycast.artifact import Artifact
 from tinycast.compress.quantize import QuantizeOptions, quantize
 from tinycast.emit import c_identifier, emit_c, emit_wasm, finish_wasm, wasm_package
+from tinycast.errors import UsageError
 from tinycast.execute.fit import check_flash, check_ram, check_weights
 from tinycast.ir.kernel import Compiled, MemoryPlan, Step
 from tinycast.memory import plan_memory
@@ -58,6 +59,7 @@ class CompileOptions:
     quantize: QuantizeOptions = field(default_factory=QuantizeOptions)
     stateful: bool = False  # recurrent layers keep their state from one run to the next
     states: Mapping[str, str] = field(default_factory=dict)  # input that takes the output of the run before
+    separate_weights: bool = False  # in a file beside the .wasm
 
 
 def compile_file(
@@ -70,6 +72,10 @@ def compile_file(
     """
     options = options or CompileOptions()
     core = load_target(target)
+    if options.separate_weights and core.platform is not Platform.WASM:
+        raise UsageError(
+            f"weights for {target} are not a file of their own", where="--weights", fix="leave --weights out"
+        )
     if options.calibration is None:
         model, digest = load(path, options.shapes), sha256(path)
         simplify(model)
@@ -92,7 +98,7 @@ def compile_file(
         check_ram(compiled[0], options.ram_bytes)
     if options.flash_bytes is not None:
         check_weights(compiled[0], options.flash_bytes)
-    artifact = build(compiled[0], options.format, *compiled[1:])
+    artifact = build(compiled[0], options.format, *compiled[1:], separate_weights=options.separate_weights)
     if options.flash_bytes is not None:
         check_flash(artifact, core, options.flash_bytes)
     return artifact
@@ -174,13 +180,20 @@ def compile_model(
     )
 
 
-def build(compiled: Compiled, package_format: str | None = None, *others: Compiled) -> Artifact:
-    """The compiled model as files; `others` are for engines that lack the target's instructions, or have more."""
+def build(
+    compiled: Compiled, package_format: str | None = None, *others: Compiled, separate_weights: bool = False
+) -> Artifact:
+    """The compiled model as files; `others` are for engines that lack the target's instructions, or have more.
+
+    `separate_weights`: of WebAssembly, in files of their own.
+    """
     if compiled.target.platform is not Platform.WASM:
         return package(emit_c(compiled), package_format, compiled.target)
     faster = [c for c in others if c.target.name == compiled.target.faster and runtime(c) != runtime(compiled)]
     modules = [link(c) for c in (compiled, *others) if c.target.name != compiled.target.faster]
-    return package(wasm_package(*modules, faster=link(faster[0]) if faster else None), package_format, compiled.target)
+    linked = link(faster[0]) if faster else None
+    loaders = wasm_package(*modules, faster=linked, separate_weights=separate_weights)
+    return package(loaders, package_format, compiled.target)
 
 
 def runtime(compiled: Compiled) -> dict[str, bytes]:
