@@ -64,6 +64,7 @@ class CompileOptions:
     quantize: QuantizeOptions = field(default_factory=QuantizeOptions)
     stateful: bool = False  # recurrent layers keep their state from one run to the next
     states: Mapping[str, str] = field(default_factory=dict)  # input that takes the output of the run before
+    separate_weights: bool = False  # in a file beside the .wasm
 
 
 def compile_file(
@@ -75,11 +76,7 @@ def compile_file(
     compiled (all reasons at once), FitError for what is too large, ToolMissingError where a WASM linker is missing.
     """
     options = options or CompileOptions()
-    core = load_target(target)
-    if options.regions:
-        if core.platform is Platform.WASM:
-            raise UsageError("WebAssembly has one memory", where="--memory", fix="leave out --memory")
-        core = replace(core, regions=options.regions)
+    core = _target(target, options)
     if options.calibration is None:
         model, digest = load(path, options.shapes), sha256(path)
         simplify(model)
@@ -103,10 +100,22 @@ def compile_file(
         check_ram(compiled[0], ram_bytes)
     if options.flash_bytes is not None:
         check_weights(compiled[0], options.flash_bytes)
-    artifact = build(compiled[0], options.format, *compiled[1:])
+    artifact = build(compiled[0], options.format, *compiled[1:], separate_weights=options.separate_weights)
     if options.flash_bytes is not None:
         check_flash(artifact, core, options.flash_bytes)
     return artifact
+
+
+def _target(name: str, options: CompileOptions) -> Target:
+    """The target, with the memories that the options give it."""
+    core = load_target(name)
+    if options.regions and core.platform is Platform.WASM:
+        raise UsageError("WebAssembly has one memory", where="--memory", fix="leave out --memory")
+    if options.separate_weights and core.platform is not Platform.WASM:
+        raise UsageError(
+            f"weights for {name} are not a file of their own", where="--weights", fix="leave --weights out"
+        )
+    return replace(core, regions=options.regions) if options.regions else core
 
 
 def quantize_file(
@@ -220,13 +229,20 @@ def _in_regions(
     raise error
 
 
-def build(compiled: Compiled, package_format: str | None = None, *others: Compiled) -> Artifact:
-    """The compiled model as files; `others` are for engines that lack the target's instructions, or have more."""
+def build(
+    compiled: Compiled, package_format: str | None = None, *others: Compiled, separate_weights: bool = False
+) -> Artifact:
+    """The compiled model as files; `others` are for engines that lack the target's instructions, or have more.
+
+    `separate_weights`: of WebAssembly, in files of their own.
+    """
     if compiled.target.platform is not Platform.WASM:
         return package(emit_c(compiled), package_format, compiled.target)
     faster = [c for c in others if c.target.name == compiled.target.faster and runtime(c) != runtime(compiled)]
     modules = [link(c) for c in (compiled, *others) if c.target.name != compiled.target.faster]
-    return package(wasm_package(*modules, faster=link(faster[0]) if faster else None), package_format, compiled.target)
+    linked = link(faster[0]) if faster else None
+    loaders = wasm_package(*modules, faster=linked, separate_weights=separate_weights)
+    return package(loaders, package_format, compiled.target)
 
 
 def runtime(compiled: Compiled) -> dict[str, bytes]:

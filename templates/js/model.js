@@ -33,14 +33,28 @@ export function instantiate(module) {
   return new Model(module, new WebAssembly.Instance(module));
 }
 
+const has = (module, name) => WebAssembly.Module.customSections(module, name).length > 0;
+const manifests = new WeakMap(); // by module: reading one takes as long as compiling it
+
 /** The manifest inside a compiled .wasm. */
 export function readManifest(module) {
-  const [section] = WebAssembly.Module.customSections(module, "tinycast");
-  if (!section) {
-    throw new Error("the .wasm was not made by tinycast");
+  if (!manifests.has(module)) {
+    const [section] = WebAssembly.Module.customSections(module, "tinycast");
+    if (!section) {
+      throw new Error("the .wasm was not made by tinycast");
+    }
+    if (has(module, "tinycast.weights") && !has(module, "tinycast.loaded")) {
+      throw new Error("the .wasm is without its weights: load both files, source: [code, weights]");
+    }
+    // It is ASCII, and worklets have no TextDecoder. Functions do not take any number of arguments.
+    let text = "";
+    for (let start = 0; start < section.byteLength; start += 4096) {
+      const part = new Uint8Array(section, start, Math.min(4096, section.byteLength - start));
+      text += String.fromCharCode.apply(null, part);
+    }
+    manifests.set(module, JSON.parse(text));
   }
-  // It is ASCII, and worklets have no TextDecoder.
-  return JSON.parse(Array.from(new Uint8Array(section), (byte) => String.fromCharCode(byte)).join(""));
+  return manifests.get(module);
 }
 
 /** The inputs and outputs of a model: shapes, types, and conversion of real numbers. */

@@ -42,10 +42,9 @@ async function measureLayers(model, count) {
       await pause();
     }
   }
-  // Neighbours were timed one right after the other, so that what slows the machine for a while is in both.
-  return Array.from({ length: count }, (_, layer) =>
-    Math.max(0, median(times[layer].map((time, round) => times[layer + 1][round] - time))),
-  );
+  // Whatever else the machine does only adds to a time: the least one is that of the layers.
+  const least = times.map((list) => Math.min(...list));
+  return Array.from({ length: count }, (_, layer) => Math.max(0, least[layer + 1] - least[layer]));
 }
 
 function median(numbers) {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -39,9 +41,23 @@ def test_memory_is_what_is_needed(digits: Artifact, float_digits: Artifact) -> N
     check_memory(float_digits)
 
 
-@pytest.mark.parametrize("name", ["kws_int8_qdq", "ic_float", "ad_int8_qdq"])
-def test_memory_of_the_measuring_models(shared: Path, name: str) -> None:
-    check_memory(compile_file(shared / "models" / f"{name}.onnx", "wasm32", CompileOptions(name=name)))
+@pytest.mark.parametrize(
+    ("name", "most_loaded_bytes"),
+    [("kws_int8_qdq", 34_000), ("ic_int8_qdq", 84_000), ("ic_float", 300_000), ("ad_int8_qdq", 180_000)],
+)
+def test_memory_and_download_of_the_measuring_models(shared: Path, name: str, most_loaded_bytes: int) -> None:
+    artifact = compile_file(shared / "models" / f"{name}.onnx", "wasm32", CompileOptions(name=name))
+    check_memory(artifact)
+    assert sum(brotli_bytes(artifact.files[f"{name}.{kind}"]) for kind in ("wasm", "js")) <= most_loaded_bytes
+
+
+def brotli_bytes(content: bytes) -> int:
+    """The size that a server sends."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node on PATH, for brotli")
+    script = 'console.log(require("node:zlib").brotliCompressSync(require("node:fs").readFileSync(0)).length)'
+    return int(subprocess.run([node, "-e", script], input=content, check=True, capture_output=True).stdout)
 
 
 def test_too_much_stack_is_refused() -> None:

@@ -41,6 +41,12 @@ from tinycast.target.regions import read_regions
 @click.option("--method", type=click.Choice(METHODS), help="How the range of a quantized activation is chosen.")
 @float_io_option
 @click.option("--io-layout", type=click.Choice(["onnx", "nhwc"]), default="onnx", help="Order of images at the API.")
+@click.option(
+    "--weights",
+    type=click.Choice(["inside", "separate"]),
+    default="inside",
+    help="Of WebAssembly: in the .wasm, or in a file that browsers keep although the code changes.",
+)
 @shape_option
 @state_options
 @memory_options
@@ -58,6 +64,7 @@ def command(
     method: str | None,
     io: str,
     io_layout: str,
+    weights: str,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     stateful: bool,
     states: tuple[tuple[str, str], ...],
@@ -88,6 +95,7 @@ def command(
         shapes=dict(shapes),
         stateful=stateful,
         states=dict(states),
+        separate_weights=weights == "separate",
         optimize=Optimize(optimize),
         ram_bytes=ram,
         regions=read_regions(memory) if memory else (),

@@ -4,7 +4,8 @@ from tinycast.emit.c import emit_c
 from tinycast.emit.manifest import seal
 from tinycast.emit.names import c_identifier
 from tinycast.emit.wasm import emit_wasm, finish_wasm, read_manifest
-from tinycast.emit.wasm_loader import inline_loader, render_script, wasm_package
+from tinycast.emit.wasm_loader import inline_loader, module_parts, render_script, wasm_package
+from tinycast.emit.wasm_weights import with_weights
 
 __all__ = [
     "c_identifier",
@@ -12,8 +13,10 @@ __all__ = [
     "emit_wasm",
     "finish_wasm",
     "inline_loader",
+    "module_parts",
     "read_manifest",
     "render_script",
     "seal",
     "wasm_package",
+    "with_weights",
 ]

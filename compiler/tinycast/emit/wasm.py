@@ -11,7 +11,7 @@ from tinycast.emit.manifest import seal
 from tinycast.emit.render import render
 from tinycast.errors import UsageError
 from tinycast.ir.kernel import Compiled
-from tinycast.toolchain.wasm_binary import CUSTOM_SECTION, MAGIC, leb128, read_leb128, section, sections
+from tinycast.toolchain.wasm_binary import MAGIC, custom_section, find_custom
 
 # What a host needs to run a lone module; the report has the rest. A page's visitors download every byte.
 _EMBEDDED = (
@@ -50,8 +50,8 @@ def finish_wasm(source: Artifact, module: bytes) -> Artifact:
     """Return `<name>.wasm`: the linked `module` of `source` (from `emit_wasm`) with its manifest inside."""
     embedded = {key: source.manifest[key] for key in _EMBEDDED}
     text = json.dumps(embedded, separators=(",", ":")).encode("ascii")
-    custom = section(CUSTOM_SECTION, leb128(len(_SECTION_NAME)) + _SECTION_NAME + text)
-    return Artifact({f"{source.manifest['name']}.wasm": module + custom}, source.manifest)
+    whole = module + custom_section(_SECTION_NAME, text)
+    return Artifact({f"{source.manifest['name']}.wasm": whole}, source.manifest)
 
 
 def read_manifest(module: bytes) -> dict[str, Any]:
@@ -62,12 +62,10 @@ def read_manifest(module: bytes) -> dict[str, Any]:
     if not module.startswith(MAGIC):
         raise UsageError("not a WebAssembly module", fix="give a .wasm file that tinycast wrote")
     try:
-        for identifier, content in sections(module):
-            if identifier == CUSTOM_SECTION:
-                length, start = read_leb128(content, 0)
-                if content[start : start + length] == _SECTION_NAME:
-                    manifest: dict[str, Any] = json.loads(content[start + length :])
-                    return manifest
+        text = find_custom(module, _SECTION_NAME)
+        if text is not None:
+            manifest: dict[str, Any] = json.loads(text)
+            return manifest
     except ValueError as error:
         raise UsageError("the WebAssembly module is damaged", fix="compile the model again") from error
     raise UsageError("the .wasm has no section `tinycast`", fix="give a .wasm file that tinycast wrote")

@@ -10,6 +10,7 @@ from typing import Any
 from tinycast.artifact import Artifact
 from tinycast.emit.manifest import seal
 from tinycast.emit.render import render
+from tinycast.emit.wasm_weights import refer_to, split_weights
 from tinycast.errors import InternalError
 from tinycast.ir.types import DType
 from tinycast.target.load import load_target
@@ -28,6 +29,7 @@ _TYPED_ARRAYS = {
     DType.BOOL: "Uint8Array",
     DType.FLOAT64: "Float64Array",
 }
+_WEIGHTS_SUFFIX = ".weights.bin"
 # Modules that only engines with these instructions take for valid. Their functions are `f32x4.relaxed_madd` of zeros
 # and `i8x16.popcnt(i8x16.splat(0))`.
 _PROBES = {
@@ -40,22 +42,29 @@ _PROBES = {
 
 @dataclass(frozen=True)
 class Build:
-    """One .wasm of a package."""
+    """One .wasm of a package, and the file of its weights if that is another one."""
 
     target: str
     file: str
+    weights: str | None = None
+
+    @property
+    def parts(self) -> list[str]:
+        """The files that make the module, one after the other."""
+        return [self.file] if self.weights is None else [self.file, self.weights]
 
     @property
     def probe(self) -> bytes:
         return _PROBES[load_target(self.target).instructions]
 
 
-def wasm_package(*modules: Artifact, faster: Artifact | None = None) -> Artifact:
+def wasm_package(*modules: Artifact, faster: Artifact | None = None, separate_weights: bool = False) -> Artifact:
     """Return `modules` (from `finish_wasm`) with their ES module loader, its types, and a report.
 
     They are builds of one model, the best first; an engine gets the first that it runs, and before all of them
-    `faster`. The report is that of the first of `modules`. Raises InternalError if they are not the same model, or have
-    other inputs or outputs.
+    `faster`. The report is that of the first of `modules`. With `separate_weights` each module is two files, and builds
+    with the same weights share theirs. Raises InternalError if they are not the same model, or have other inputs or
+    outputs.
     """
     first = modules[0].manifest
     name = first["name"]
@@ -67,8 +76,15 @@ def wasm_package(*modules: Artifact, faster: Artifact | None = None) -> Artifact
         target = module.manifest["target"]
         # The first build's file is the one that other hosts, which choose nothing, look for.
         file = f"{name}.wasm" if not builds else f"{name}.{target.partition('-')[2]}.wasm"
-        builds.insert(0 if module is faster else len(builds), Build(target, file))
-        files[file] = module.files[f"{name}.wasm"]
+        content, weights_file = module.files[f"{name}.wasm"], None
+        if separate_weights:
+            code, weights = split_weights(content)
+            same = (path for path, other in files.items() if other == weights)
+            weights_file = next(same, file.removesuffix(".wasm") + _WEIGHTS_SUFFIX)
+            files[weights_file] = weights
+            content = refer_to(weights_file, code)
+        builds.insert(0 if module is faster else len(builds), Build(target, file, weights_file))
+        files[file] = content
     files[f"{name}.js"] = render_script("js/load.js.j2", first, builds=builds) + render("js/model.js")
     files[f"{name}.d.ts"] = render_script("js/load.d.ts.j2", first, builds=builds)
     return seal(first, files)
@@ -78,8 +94,14 @@ def inline_loader(package: Artifact) -> bytes:
     """The loader of a `wasm_package` with the .wasm inside that hosts look for, as base64."""
     manifest = package.manifest
     build = Build(manifest["target"], f"{manifest['name']}.wasm")
-    base64 = b64encode(package.files[build.file]).decode("ascii")
+    base64 = b64encode(b"".join(module_parts(package))).decode("ascii")
     return render_script("js/inline.js.j2", manifest, build=build, base64=base64) + render("js/model.js")
+
+
+def module_parts(package: Artifact) -> list[bytes]:
+    """The .wasm of a `wasm_package` that hosts look for, in one piece or as code and weights."""
+    name = package.manifest["name"]
+    return [package.files[path] for path in (f"{name}.wasm", f"{name}{_WEIGHTS_SUFFIX}") if path in package.files]
 
 
 def render_script(template: str, manifest: Mapping[str, Any], **context: Any) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import wasmtime
 
-from tinycast.emit import read_manifest
+from tinycast.emit import read_manifest, with_weights
 from tinycast.errors import UsageError
 from tinycast.execute.inputs import AnyArray, to_port
 from tinycast.execute.samples import is_dynamic, join_samples, output_bytes
@@ -114,9 +114,12 @@ def load_module(path: str | Path) -> WasmModule:
     """See `tinycast.load`."""
     try:
         module = Path(path).read_bytes()
+        module = with_weights(module, lambda file: (Path(path).parent / file).read_bytes())
     except OSError as error:
         raise UsageError(
-            f"the file cannot be read: {error.strerror}", where=str(path), fix="give a .wasm file that tinycast wrote"
+            f"the file cannot be read: {error.strerror}",
+            where=str(error.filename),
+            fix="give a .wasm file that tinycast wrote, with its weights beside it if it has a file of them",
         ) from error
     return WasmModule(module)
 

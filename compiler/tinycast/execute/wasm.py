@@ -13,6 +13,7 @@ from typing import Any
 
 import wasmtime
 
+from tinycast.emit import with_weights
 from tinycast.errors import ToolMissingError
 from tinycast.execute.host import run_program
 from tinycast.execute.module import Instance
@@ -114,10 +115,11 @@ class NodeDriver:
 
 
 def module_bytes(files: Mapping[str, bytes], manifest: Mapping[str, Any], target: Target) -> bytes:
-    """Return the .wasm in `files`, or link it from the C in `files`."""
+    """Return the .wasm in `files` with its weights, or link it from the C in `files`."""
     name = manifest["name"]
-    built = [content for path, content in files.items() if Path(path).name == f"{name}.wasm"]
-    return built[0] if built else build_wasm(files, name, target)
+    by_name = {Path(path).name: content for path, content in files.items()}
+    module = by_name.get(f"{name}.wasm")
+    return build_wasm(files, name, target) if module is None else with_weights(module, by_name.__getitem__)
 
 
 def _zig_is_installed() -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinycast.artifact import Artifact
-from tinycast.emit import inline_loader, render_script, seal
+from tinycast.emit import inline_loader, module_parts, render_script, seal
 from tinycast.emit.render import render
 
 # npm wants one; whoever publishes the package gives it a version of its own.
@@ -19,9 +19,10 @@ def add_npm(package: Artifact) -> Artifact:
     manifest = package.manifest
     name = manifest["name"]
     has_audio = _takes_samples(manifest)
+    has_weights = len(module_parts(package)) > 1
 
     def script(template: str) -> bytes:
-        return render_script(f"npm/{template}.j2", manifest, has_audio=has_audio)
+        return render_script(f"npm/{template}.j2", manifest, has_audio=has_audio, has_weights=has_weights)
 
     files = {**package.files, f"{name}.inline.js": inline_loader(package)}
     parts = ["inline.d.ts", "worker.js", "worker.d.ts", "worker-thread.js"]
@@ -54,7 +55,7 @@ def _package_json(manifest: Mapping[str, Any], entries: list[str], files: list[s
         "sideEffects": sorted(f"./{file}" for file in files if file.endswith(("-thread.js", "-processor.js"))),
         "exports": {
             **{key: {"types": f"./{stem}.d.ts", "default": f"./{stem}.js"} for key, stem in modules.items()},
-            **{f"./{file}": f"./{file}" for file in sorted(files) if file.endswith(".wasm")},
+            **{f"./{file}": f"./{file}" for file in sorted(files) if file.endswith((".wasm", ".bin"))},
             "./package.json": "./package.json",
         },
         "files": sorted(file for file in files if not file.endswith((".json", ".md"))),

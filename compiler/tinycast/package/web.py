@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from tinycast.artifact import Artifact
-from tinycast.emit import inline_loader, render_script, seal
+from tinycast.emit import inline_loader, module_parts, render_script, seal
 from tinycast.emit.render import render
 from tinycast.errors import UsageError
 from tinycast.ir.types import DType
@@ -26,7 +26,7 @@ def add_web(package: Artifact) -> Artifact:
     layers = [{"name": layer["name"], "op": layer["op"]} for layer in manifest["layers"]]
     script = b"".join([*parts, render_script("web/main.js", manifest, layers=layers)])
     style = render("web/page.css")
-    loaded = [package.files[f"{name}.wasm"], package.files[f"{name}.js"]]
+    loaded = [*module_parts(package), package.files[f"{name}.js"]]
     page = render_script(
         "web/index.html.j2",
         manifest,

@@ -6,6 +6,7 @@ MAGIC = b"\0asm\1\0\0\0"
 CUSTOM_SECTION = 0
 IMPORT_SECTION = 2
 MEMORY_SECTION = 5
+DATA_SECTION = 11
 _HAS_MAXIMUM = 1
 
 
@@ -26,6 +27,18 @@ def sections(module: bytes) -> list[tuple[int, bytes]]:
 def section(identifier: int, content: bytes) -> bytes:
     """Return a section's bytes."""
     return bytes([identifier]) + leb128(len(content)) + content
+
+
+def custom_section(name: bytes, content: bytes) -> bytes:
+    """Return a custom section's bytes."""
+    return section(CUSTOM_SECTION, leb128(len(name)) + name + content)
+
+
+def find_custom(module: bytes, name: bytes) -> bytes | None:
+    """Return the content of the first custom section `name`, None if there is none; ValueError as for `sections`."""
+    start = leb128(len(name)) + name
+    found = (c for identifier, c in sections(module) if identifier == CUSTOM_SECTION and c.startswith(start))
+    return next((content.removeprefix(start) for content in found), None)
 
 
 def fix_memory(module: bytes) -> bytes:
