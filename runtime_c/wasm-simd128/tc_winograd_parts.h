@@ -149,7 +149,8 @@ TC_INLINE void tc_winograd_multiply(v128_t *products, const int32_t *patches, co
     {
         low[t] = high[t] = wasm_i32x4_splat(0);
     }
-    for (int32_t i = 0; i < units; ++i) {
+    _Pragma("clang loop unroll(disable)") for (int32_t i = 0; i < units; ++i)
+    {
         const v128_t weight_low = wasm_v128_load(spread);
         const v128_t weight_high = wasm_v128_load(spread + 1);
         TC_EACH(TC_WINOGRAD_TILES, t)
@@ -157,7 +158,6 @@ TC_INLINE void tc_winograd_multiply(v128_t *products, const int32_t *patches, co
             const v128_t element = wasm_v128_load32_splat(patches + t * units);
             low[t] = multiply_add(weight_low, element, low[t]);
             high[t] = multiply_add(weight_high, element, high[t]);
-            TC_NOTHING_LOADED_AHEAD;
         }
         ++patches;
         spread += 2;
