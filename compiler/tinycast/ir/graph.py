@@ -44,6 +44,7 @@ class Tile:
     sees its input, which has `input_channels`, as flat rows (N, H, W * C), and widens windows of it to `wide`.
     `vector`: the channels lie across a vector. `cut`: the micro-kernel is told where the last tile holds fewer
     positions; else what lies behind them is read as well. `planes`: channels are computed one after the other.
+    `strip`: rows of tiles that Winograd's micro-kernels compute at once.
     """
 
     positions: int = 1
@@ -54,6 +55,7 @@ class Tile:
     vector: bool = False
     cut: bool = False
     planes: bool = False
+    strip: int = 0
 
 
 @dataclass(frozen=True)

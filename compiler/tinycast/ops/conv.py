@@ -19,6 +19,7 @@ from tinycast.ops.spatial import SpatialConv, frame_of
 from tinycast.ops.sums import chunked_sum
 from tinycast.ops.weights import integer_weights
 from tinycast.ops.window import Window, as_image, from_image, window_of
+from tinycast.ops.winograd import Strips
 from tinycast.tvm_bridge import expr as te
 
 
@@ -88,6 +89,10 @@ class Conv2D(Op):
             planes = Planes(self.window, out.shape[1], out.shape[2], tile)
             acc, p = plane_sums(x, weight, planes, self.pad_value), tile.positions
             return te.compute(out.shape, lambda b, h, w, o: acc(o, h, w // p, w % p) + bias[o], name="biased")
+        if tile.strip:
+            strips = Strips(self.window, tile.input_channels, out.shape[1], out.shape[2], tile)
+            total = strips.sums(x, weight, self.pad_value)
+            return te.compute(out.shape, lambda _, h, w, o: strips.read(total, h, w, o) + bias[o], name="biased")
         if tile.vector:
             acc = self._vector_sums(x, weight, out, tile)
         elif tile.lanes:

@@ -37,6 +37,7 @@ _HEADERS = {
     **dict.fromkeys(("tc_dot_floats", "tc_depthwise_floats"), "tc_float_rows.h"),
     "tc_relu": "tc_relu.h",
     **{f"tc_{f}_{d}": "tc_extremes.h" for f in ("min", "max") for d in ("float32", "int32", "uint32", "int64")},
+    **{f"tc_{kind}_{part}": f"tc_{kind}.h" for kind in ("winograd", "float_winograd") for part in ("patches", "sums")},
     **dict.fromkeys(("tc_dot_runs_2x2", "tc_dot_runs_1x4", "tc_copy_rows"), "tc_dot_runs.h"),
     "tc_depthwise_bytes": "tc_depthwise_bytes.h",
     "tc_weave": "tc_weave.h",

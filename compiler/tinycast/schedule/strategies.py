@@ -25,6 +25,7 @@ from tinycast.schedule.planes import schedule_planes
 from tinycast.schedule.rows import schedule_rows
 from tinycast.schedule.runs import schedule_depthwise, schedule_runs
 from tinycast.schedule.tiles import flat_positions, unrolled_taps
+from tinycast.schedule.winograd import schedule_winograd
 from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.lanes import LANES
 
@@ -53,6 +54,8 @@ def schedule_group(
         return schedule_planes(schedule, anchor, tile)
     if tile.vector and tile.wide is DType.INT8:
         return schedule_depthwise(schedule, anchor, tile, moved=moved, lanes=lanes)
+    if tile.strip:
+        return schedule_winograd(schedule, tile, moved=moved, in_place=in_place, lanes=lanes)
     if tile.vector:
         return schedule_rows(schedule, anchor, tile, moved=moved, in_place=in_place, lanes=lanes, scalar=scalar)
     if tile.lanes == VECTOR:

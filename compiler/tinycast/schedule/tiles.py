@@ -13,6 +13,7 @@ from tinycast.ops.dense import FullyConnected
 from tinycast.ops.dot import LANES, VECTOR, groups_of
 from tinycast.ops.planes import TAPS
 from tinycast.ops.rows import PAIR
+from tinycast.schedule.winograd_cost import winograd_strip
 from tinycast.target.types import Target
 
 # The micro-kernels of convolutions and their tiles.
@@ -128,7 +129,8 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
     input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
     wide = DType.FLOAT32 if lanes == 1 else DType.INT16
     cut = not target.has_vectors and columns % positions > 0 and isinstance(op, Conv2D) and flat_positions(anchor)
-    return Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True, cut=cut)
+    tile = Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True, cut=cut)
+    return replace(tile, strip=winograd_strip(anchor, tile, target))
 
 
 def _plane_tile(anchor: Call, target: Target) -> Tile | None:
