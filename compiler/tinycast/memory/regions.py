@@ -125,17 +125,12 @@ def _cheapest(
         lambda b: -weight[buffers[b].name] / max(1, buffers[b].size),
         lambda b: -buffers[b].size,
     ]
-    found: list[tuple[float, list[set[int]]]] = []
     left: list[tuple[set[int], list[set[int]]]] = []
     for rule in rules:
         chosen, rest = _fill(graph, order, rams, ports, sorted(range(len(buffers)), key=lambda b: (rule(b), b)))
-        if rest:
-            left.append((rest, chosen))
-        else:
-            costs = (sum(weight[buffers[b].name] for b in c) * r.cost for r, c in zip(rams, chosen, strict=True))
-            found.append((sum(costs), chosen))
-    if found:
-        return min(found, key=lambda f: f[0])[1]
+        if not rest:
+            return chosen
+        left.append((rest, chosen))
     rest, chosen = min(left, key=lambda each: sum(buffers[b].size for b in each[0]))
     must_be_io = any(buffers[b].name in ports for b in rest)
     at = max((i for i, r in enumerate(rams) if r.io or not must_be_io), key=lambda i: rams[i].bytes)
