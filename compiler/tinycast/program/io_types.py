@@ -73,6 +73,9 @@ def _is_byte_constant(value: Value) -> bool:
 
 
 def _flipped_constant(value: Value) -> Value:
+    """The elements as int8; what has no uint8 elements, such as the places that a Gather takes them from, stays."""
+    if value.dtype is not DType.UINT8:
+        return value
     assert value.data is not None, value.name  # uint8 tensors computed at run time have been seen before
     data = FlipSign(DType.INT8).reference([value.data])
     return Value(f"{value.name}.signed", value.shape, DType.INT8, data=data)
