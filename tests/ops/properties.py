@@ -279,7 +279,7 @@ def difference(instance: Instance, got: Array, wanted: Array) -> str:
         far = np.abs(x - y) > instance.steps
     else:
         finite = np.isfinite(y)
-        limit = instance.tolerance * np.abs(y[finite]).max(initial=0) + 1e-7
+        limit = instance.tolerance * np.abs(y[finite]).max(initial=0) + 5e-7
         with np.errstate(invalid="ignore"):
             far = np.where(finite, ~(np.abs(x - y) <= limit), ~((x == y) | (np.isnan(x) & np.isnan(y))))
     if not far.any():

@@ -46,8 +46,9 @@ def _erf(x: Real) -> Real:
 
 def _sign(x: te.Expr) -> te.Expr:
     zero, one = (te.const(v, te.dtype_of(x)) for v in (0, 1))
-    negative = te.select(x < zero, zero - one, zero)
-    return te.select(x > zero, one, zero if te.dtype_of(x).value.startswith("u") else negative)
+    if te.dtype_of(x).value.startswith("u"):
+        return te.select(x > zero, one, zero)
+    return te.select(x > zero, one, te.select(x < zero, zero - one, zero))
 
 
 def _softplus(x: Real) -> Real:
