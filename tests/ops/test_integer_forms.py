@@ -71,17 +71,18 @@ y = Gemm(e, w4)
 def test_normalizations_between_convolutions() -> None:
     """Channels lie last there; the network is quantized here."""
     weights = {
-        **{
-            "w1": (6, 3, 3, 3),
-            "b1": (6,),
-            "s": (6,),
-            "b": (6,),
-            "w2": (8, 6, 3, 3),
-            "b2": (8,),
-            "s2": (8,),
-            "t2": (8,),
-        },
-        **{"k": (8, 1, 1), "w3": (4, 8, 1, 1), "q": ints(2, 3), "w4": (4, 5)},
+        "w1": (6, 3, 3, 3),
+        "b1": (6,),
+        "s": (6,),
+        "b": (6,),
+        "w2": (8, 6, 3, 3),
+        "b2": (8,),
+        "s2": (8,),
+        "t2": (8,),
+        "k": (8, 1, 1),
+        "w3": (4, 8, 1, 1),
+        "q": ints(2, 3),
+        "w4": (4, 5),
     }
     row = Row("normalized", "float[1,3,8,8] x", NORMALIZED, weights)
     model = METHODS["tinycast_int8"](row)
