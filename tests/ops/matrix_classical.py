@@ -45,6 +45,9 @@ class ClassicalRow(Row):
         return samples
 
 
+BYTES = np.random.default_rng(4).integers(-128, 128, (2, 4, 16)).astype(np.int8)
+
+
 def row(
     name: str, nodes: str, attributes: Mapping[str, Any] | None = None, given: str = ROW, **more: Any
 ) -> ClassicalRow:
@@ -153,6 +156,7 @@ FEATURES = (
     row("feature_of_a_vector", "y = ai.onnx.ml.ArrayFeatureExtractor(x, i)", given="float[5] x, int64[3] i", low=0, high=5),
     row("one_hot_encoder", "y = ai.onnx.ml.OneHotEncoder(x)", {"cats_int64s": [-1, 0, 1]}, "int64[3,2] x"),
     row("feature_vectorizer", "y = ai.onnx.ml.FeatureVectorizer(x, z)", {"inputdimensions": [2, 3]}, "float[2,2] x, float[2,3] z", version=1),
+    row("lstm_of_bytes", "y, h, c = com.microsoft.DynamicQuantizeLSTM(x, w, r, b, , , , , ws, wz, rs, rz)", {"hidden_size": 4, "direction": "bidirectional"}, "float[5,1,3] x", weights={"w": BYTES[:, :3], "r": BYTES[:, :4], "b": (2, 32), "ws": np.float32([0.01, 0.02]), "wz": BYTES[:, 0, 0], "rs": np.float32([0.015, 0.01]), "rz": BYTES[:, 1, 0]}, outputs="y h c"),
 )  # fmt: skip
 
 CLASSICAL = (*TREES, *LINEAR, *SVM, *FEATURES)

@@ -36,4 +36,7 @@ SAMPLING = (
     *(Row(f"resize_region_{mode}_{size}", "float[1,2,5,6] x, float[4] r", f'y = Resize<mode="{mode}", axes=[3,2], coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=3.0>(x, r, , s)', {"s": ints(size, 3)}, low=0, high=1.1) for mode in ("linear", "nearest") for size in (1, 4)),
     Row("det", "float[2,3,4,4] x", "y = Det(x)"),
     Row("det_singular", "float[3,3] x", "a = Mul(x, z) y = Det(a) w = Add(x, y)", {"z": floats(1, 0, 1)}, outputs="y w"),
+    *(Row(f"group_norm_{groups}", "float[2,6,3,4] x", f"y = GroupNormalization<num_groups={groups}, epsilon=0.01>(x, s, b)", {"s": (6,), "b": (6,)}) for groups in (1, 3)),
+    Row("rotary_at_run_time", "float[1,2,5,8] x, float[9,3] a, float[9,3] b", "y = RotaryEmbedding<interleaved=1, rotary_embedding_dim=6>(x, a, b, p)", {"p": ints(1, 8, 3, 4, 0).reshape(1, 5)}, opset=23),
+    Row("rotary_flat", "float[1,5,16] x, float[1,5,4] a, float[1,5,4] b", "y = RotaryEmbedding<num_heads=2>(x, a, b)", opset=23),
 )  # fmt: skip

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir
 import pytest
-from host_batch import Array, Row, batches, loaded, program_of, run_each_on_host
+from host_batch import Array, Row, batches, ints, loaded, program_of, run_each_on_host, run_on_host
 from qdq_rows import QDQ_ROWS, qdq_model
+from quantized_nets import METHODS
+from test_quantized import layers_off, reference, samples_of
 from tinycast.ir.graph import Program
 from tinycast.ir.types import DType, Value
 from tinycast.model import Session
@@ -57,6 +59,40 @@ def test_operators_between_quantized_tensors(rows: tuple[Row, ...], kind: str) -
             if steps > 1:
                 wrong.append(f"{name}: {port} is {steps} steps off")
     assert not wrong + failures, "\n".join(wrong + failures)
+
+
+NORMALIZED = """
+a = Conv<pads=[1,1,1,1]>(x, w1, b1) i = InstanceNormalization(a, s, b) r = Relu(i) c = Conv<pads=[1,1,1,1]>(r, w2, b2)
+g = GroupNormalization<num_groups=2>(c, s2, t2) p = PRelu(g, k) d = Conv(p, w3) e = ReduceSum<keepdims=0>(d, q)
+y = Gemm(e, w4)
+"""
+
+
+def test_normalizations_between_convolutions() -> None:
+    """Channels lie last there; the network is quantized here."""
+    weights = {
+        "w1": (6, 3, 3, 3),
+        "b1": (6,),
+        "s": (6,),
+        "b": (6,),
+        "w2": (8, 6, 3, 3),
+        "b2": (8,),
+        "s2": (8,),
+        "t2": (8,),
+        "k": (8, 1, 1),
+        "w3": (4, 8, 1, 1),
+        "q": ints(2, 3),
+        "w4": (4, 5),
+    }
+    row = Row("normalized", "float[1,3,8,8] x", NORMALIZED, weights)
+    model = METHODS["tinycast_int8"](row)
+    program = program_of(model)
+    assert not floats_in(program)
+    samples = samples_of(program)
+    outputs = run_on_host({"m": model}, {"m": samples})["m"]
+    for port, expected in reference(program, model, samples).items():
+        assert np.array_equal(outputs[port].reshape(expected.shape), expected)
+    assert not layers_off(row, model, program)
 
 
 def quantized(array: Array, value: Value) -> Array:

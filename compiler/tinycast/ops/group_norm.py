@@ -14,7 +14,6 @@ from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.layer_norm import NormRule, norm_rule, normalized_rows
 from tinycast.ops.node import Node
-from tinycast.ops.rearrange import Repeat
 from tinycast.ops.reduce import ReduceMean
 from tinycast.ops.shape import Reshape
 from tinycast.ops.unary import Unary
@@ -141,14 +140,13 @@ class IntegerGroupNorm(Routine):
 
 
 def import_group_norm(node: Node) -> Value:
-    """GroupNormalization has one scale and bias a group up to opset 20, InstanceNormalization one a channel."""
     x, scale, bias, build = node.input(0), node.input(1), node.input(2), node.build
     channels = x.shape[1]
     groups = node.int("num_groups", 1) if node.kind == "GroupNormalization" else channels
     if groups < 1 or channels % groups:
         node.reject(f"{channels} channels in {groups} groups")
     if scale.size != channels:
-        scale, bias = (build.call(Repeat((channels // groups,)), [v]) for v in (scale, bias))
+        node.reject(f"{scale.size} scales for {channels} channels", "use opset 21, which has one a channel")
     return build.call(GroupNorm(groups, node.float("epsilon", 1e-5)), [x, scale, bias])
 
 

@@ -26,7 +26,14 @@ _UNARY = _CLAMPS | {
     *("Sigmoid", "Softplus", "Softsign", "Swish", "Tanh"),
 }
 _COMPUTE = _CLAMPED | _UNARY | {"AveragePool", "GlobalAveragePool", "ReduceMean", "Concat", "Softmax"}
-_COMPUTE |= {"LayerNormalization", "RMSNormalization"}
+_COMPUTE |= {
+    "LayerNormalization",
+    "RMSNormalization",
+    "GroupNormalization",
+    "InstanceNormalization",
+    "PRelu",
+    "ReduceSum",
+}
 _RECURRENT = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}
 _MOVE = frozenset(
     {
