@@ -26,6 +26,7 @@ _A_ROW_COPIED = 20  # the calls for a row and its border
 _AN_ELEMENT_MOVED = 6  # from planes
 _AN_ELEMENT = 9  # requantizing and storing a result
 _A_FLOAT_PRODUCT = 2.2
+_A_LONE_POSITION = 0.3  # more than one among others, since it shares no weights
 _A_TAP = 1.0  # of a plane, its copying included
 _AN_ADDEND = 2.5  # of a pool
 
@@ -64,6 +65,8 @@ def _filled(anchor: Call, tile: Tile, *, by_rows: bool) -> float:
         return 1.0
     _, height, width, _ = anchor.output.shape
     columns = width * height if flat_positions(anchor) and not by_rows else width
+    if tile.cut and columns % tile.positions:
+        return 1 + _A_LONE_POSITION / columns
     return ceil(columns / tile.positions) * tile.positions / columns
 
 
