@@ -77,11 +77,10 @@ def compile_file(
     compiled (all reasons at once), FitError for what is too large, ToolMissingError where a WASM linker is missing.
     """
     options = options or CompileOptions()
-    core = _target(target, options)
+    core = target_of(target, options)
     source = read_source(path, options, progress)
     cores = [core, *(load_target(other) for other in (core.fallback, core.faster) if other)]
     ram_bytes = options.ram_bytes or core.arena_bytes or None
-    options = replace(options, ram_bytes=ram_bytes)
     measured = list(databases([options.tuning] if options.tuning else []))
     compiled = [compile_source(source, c, options, Tuning(measured)) for c in cores]
     if ram_bytes is not None:
@@ -94,7 +93,7 @@ def compile_file(
     return artifact
 
 
-def _target(name: str, options: CompileOptions) -> Target:
+def target_of(name: str, options: CompileOptions) -> Target:
     """The target, with the memories that the options give it."""
     core = load_target(name)
     if options.regions and core.platform is Platform.WASM:
@@ -140,7 +139,7 @@ def compile_source(source: Source, target: Target, options: CompileOptions, tuni
         channels_last_io=options.channels_last_io,
         states=source.states,
         optimize=options.optimize,
-        ram_bytes=options.ram_bytes,
+        ram_bytes=options.ram_bytes or target.arena_bytes or None,
         tuning=tuning,
     )
 

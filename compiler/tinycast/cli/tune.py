@@ -19,11 +19,11 @@ from tinycast.cli.common import (
     state_options,
     target_option,
 )
-from tinycast.pipeline import CompileOptions, compile_source, core_of, read_source
+from tinycast.pipeline import CompileOptions, compile_source, core_of, read_source, target_of
 from tinycast.report.tables import tune_tables
 from tinycast.schedule.goal import Optimize
 from tinycast.schedule.tuning import Database, read_database
-from tinycast.target.load import load_target
+from tinycast.target.regions import read_regions
 from tinycast.tune.executor import PROCESSES, open_executor
 from tinycast.tune.measure import Measure
 from tinycast.tune.policy import Policy
@@ -79,6 +79,7 @@ def command(
     states: tuple[tuple[str, str], ...],
     optimize: str,
     ram: int | None,
+    memory: Path | None,
     output: Output,
 ) -> None:
     """Measure schedules of MODEL's layers on the emulated core, and keep the best of each in a database.
@@ -94,8 +95,9 @@ def command(
         states=dict(states),
         optimize=Optimize(optimize),
         ram_bytes=ram,
+        regions=read_regions(memory) if memory else (),
     )
-    core = load_target(target)
+    core = target_of(target, options)
     database = read_database(file) if file.exists() else Database(file.name)
     check_writable(file)
     source = read_source(model, options)
