@@ -48,7 +48,7 @@ def _core() -> None:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return saved(image_net(), tmp_path_factory.mktemp("image"), "image")
+    return saved(product_net(), tmp_path_factory.mktemp("image"), "image")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,8 @@ def test_dask_cluster_finds_the_same(product: Path, tmp_path: Path) -> None:
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_interrupted_tuning_keeps_what_it_found(model: Path, tmp_path: Path) -> None:
+def test_interrupted_tuning_keeps_what_it_found(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    model = saved(image_net(), tmp_path_factory.mktemp("several"), "several")
     database = tmp_path / "tuning.json"
     given = ["tune", str(model), "--target", CORE, "--tuning", str(database), "--jobs", "1"]
     process = subprocess.Popen(
