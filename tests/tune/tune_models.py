@@ -9,7 +9,8 @@ import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
 from tinycast.compress.quantize import QuantizeOptions, quantize
 from tinycast.model import save, simplify
-from tinycast.pipeline import compile_model
+from tinycast.program.lower import to_integers
+from tinycast.program.steps import to_layers
 from tinycast.schedule.tuning import Tuning
 from tinycast.target.load import load_target
 from tinycast.tune.measure import KernelTask
@@ -62,11 +63,11 @@ def saved(model: ir.Model, folder: Path, name: str) -> Path:
 
 
 def tasks_of(model: ir.Model, core: str = CORE) -> list[KernelTask]:
-    """The kernels of a model."""
+    """The kernels of a model's layers as a whole."""
     model = model.clone()
     simplify(model)
     target, tuning = load_target(core), Tuning()
-    compile_model(model, target, "net", "0" * 64, tuning=tuning)
+    to_layers(to_integers(model, "net"), target, tuning)
     return [
         KernelTask(key, asked.calls, None if asked.anchor is None else asked.calls.index(asked.anchor), target)
         for key, asked in tuning.asked.items()
