@@ -134,8 +134,9 @@ def _call_key(call: Call, is_anchor: bool, numbers: dict[Value, int]) -> str:
 
 
 def _op_key(op: Op) -> str:
-    """The operator with what decides its loops: no numbers, which scales and zero points are."""
-    options = [f"{item.name}={_plain(value)}" for item in fields(op) if _decides(value := getattr(op, item.name))]
+    """The operator with what decides its loops: no numbers, which scales and zero points are, and no defaults."""
+    values = [(item.name, getattr(op, item.name)) for item in fields(op) if getattr(op, item.name) != item.default]
+    options = [f"{name}={_plain(value)}" for name, value in values if _decides(value)]
     return f"{type(op).__name__}[{' '.join(options)}]" if options else type(op).__name__
 
 
