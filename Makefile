@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	done)
 C_FILES = $(shell git ls-files 'runtime_c/*.[ch]' 'templates/*.[ch]' 'tests/*.[ch]')
 
-.PHONY: demo test test-all conformance models lint clean packages bench-mcu bench-web bench-trees
+.PHONY: demo test test-all conformance models lint clean packages bench-mcu bench-web bench-trees tune-shipped
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
@@ -33,6 +33,10 @@ models: $(VENV)/dev.stamp
 # Instructions, memory and estimated cycles on emulated cores; needs the measuring models in ../shared.
 bench-mcu: $(VENV)/dev.stamp packages
 	$(BIN)/python benchmarks/mcu.py
+
+# Schedules of common layers, measured on emulated cores; writes targets/tuned. Needs the measuring models too.
+tune-shipped: $(VENV)/dev.stamp packages
+	$(BIN)/python scripts/tune_shipped.py
 
 # Beside onnxruntime-web, LiteRT.js and TensorFlow.js, in Chromium and Node; needs the measuring models too.
 bench-web: $(VENV)/bench.stamp packages

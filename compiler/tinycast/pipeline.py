@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import onnx_ir
 
@@ -39,6 +38,7 @@ from tinycast.schedule.goal import Optimize
 from tinycast.schedule.states import keep_states
 from tinycast.schedule.stream_choice import Choices, Place, choose
 from tinycast.schedule.tiles import smaller_tiles
+from tinycast.schedule.tuning import Tuning, databases, shipped
 from tinycast.schedule.weight_copies import place_in_regions
 from tinycast.target.load import load_target
 from tinycast.target.types import Platform, Region, RegionKind, Target
@@ -65,6 +65,7 @@ class CompileOptions:
     stateful: bool = False  # recurrent layers keep their state from one run to the next
     states: Mapping[str, str] = field(default_factory=dict)  # input that takes the output of the run before
     separate_weights: bool = False  # in a file beside the .wasm
+    tuning: Path | None = None  # what `tinycast tune` wrote: goes before what comes with the package
 
 
 def compile_file(
@@ -76,26 +77,12 @@ def compile_file(
     compiled (all reasons at once), FitError for what is too large, ToolMissingError where a WASM linker is missing.
     """
     options = options or CompileOptions()
-    core = _target(target, options)
-    if options.calibration is None:
-        model, digest = load(path, options.shapes), sha256(path)
-        simplify(model)
-        states = add_states(model, options.states, recurrent=options.stateful)
-    else:
-        model, states = _quantize(path, options.calibration, options, progress)
-        digest = hashlib.sha256(to_bytes(model)).hexdigest()
-        simplify(model)
-    name = c_identifier(options.name or path.stem)
+    core = target_of(target, options)
+    source = read_source(path, options, progress)
     cores = [core, *(load_target(other) for other in (core.fallback, core.faster) if other)]
     ram_bytes = options.ram_bytes or core.arena_bytes or None
-    choice: dict[str, Any] = {
-        "float_io": options.float_io,
-        "channels_last_io": options.channels_last_io,
-        "states": states,
-        "optimize": options.optimize,
-        "ram_bytes": ram_bytes,
-    }
-    compiled = [compile_model(model, c, name, digest, **choice) for c in cores]
+    measured = list(databases([options.tuning] if options.tuning else []))
+    compiled = [compile_source(source, c, options, Tuning(measured)) for c in cores]
     if ram_bytes is not None:
         check_ram(compiled[0], ram_bytes)
     if options.flash_bytes is not None:
@@ -106,7 +93,7 @@ def compile_file(
     return artifact
 
 
-def _target(name: str, options: CompileOptions) -> Target:
+def target_of(name: str, options: CompileOptions) -> Target:
     """The target, with the memories that the options give it."""
     core = load_target(name)
     if options.regions and core.platform is Platform.WASM:
@@ -116,6 +103,50 @@ def _target(name: str, options: CompileOptions) -> Target:
             f"weights for {name} are not a file of their own", where="--weights", fix="leave --weights out"
         )
     return replace(core, regions=options.regions) if options.regions else core
+
+
+@dataclass(frozen=True)
+class Source:
+    """A simplified model, and what else a compilation takes of its file."""
+
+    model: onnx_ir.Model
+    states: tuple[State, ...]
+    name: str
+    sha256: str
+
+
+def read_source(path: Path, options: CompileOptions, progress: Progress | None = None) -> Source:
+    """Load and simplify the model, quantized first where that is asked for. Raises UsageError and ModelError."""
+    if options.calibration is None:
+        model, digest = load(path, options.shapes), sha256(path)
+        simplify(model)
+        states = add_states(model, options.states, recurrent=options.stateful)
+    else:
+        model, states = _quantize(path, options.calibration, options, progress)
+        digest = hashlib.sha256(to_bytes(model)).hexdigest()
+        simplify(model)
+    return Source(model, states, c_identifier(options.name or path.stem), digest)
+
+
+def compile_source(source: Source, target: Target, options: CompileOptions, tuning: Tuning) -> Compiled:
+    """See compile_model; what `options` says of memory and of the API."""
+    return compile_model(
+        source.model,
+        target,
+        source.name,
+        source.sha256,
+        float_io=options.float_io,
+        channels_last_io=options.channels_last_io,
+        states=source.states,
+        optimize=options.optimize,
+        ram_bytes=options.ram_bytes or target.arena_bytes or None,
+        tuning=tuning,
+    )
+
+
+def core_of(target: Target, optimize: Optimize) -> Target:
+    """The target as kernels are scheduled for it."""
+    return smaller_tiles(target) if optimize is Optimize.SIZE else target
 
 
 def quantize_file(
@@ -158,17 +189,20 @@ def compile_model(
     states: Sequence[State] = (),
     optimize: Optimize = Optimize.TIME,
     ram_bytes: int | None = None,
+    tuning: Tuning | None = None,
 ) -> Compiled:
     """Compile a simplified model: kernels, their order, and every buffer's place.
 
-    It may take more than `ram_bytes`, if there is no way to take less.
+    It may take more than `ram_bytes`, if there is no way to take less. `tuning` has measured schedules, by default
+    those that come with the package.
     """
+    tuning = tuning or Tuning([shipped()])
     program = to_integers(model, name, keep_float_io=float_io, states=states)
     if channels_last_io:
         channels_last_edges(program)
     golden = golden_run(program)
-    core = smaller_tiles(target) if optimize is Optimize.SIZE else target
-    layers = to_layers(program, core)
+    core = core_of(target, optimize)
+    layers = to_layers(program, core, tuning)
     inputs, outputs = api_values(program)
     kept = [(program.inputs[s.input], program.outputs[s.output]) for s in program.states]
 
@@ -180,7 +214,7 @@ def compile_model(
         align = max([target.buffer_align, *(p.dtype.itemsize for s in own for p in s.kernel.parameters)])
         return own, plan_memory(own, program.inputs, ends, align=align)
 
-    choices = Choices(layers, program.inputs, program.outputs, core)
+    choices = Choices(layers, program.inputs, program.outputs, core, tuning)
     flash: dict[Content, Region] = {}
     if target.regions:
         ends = [*outputs, *(v for v, _ in kept)]
@@ -197,7 +231,7 @@ def compile_model(
         plan,
         model_sha256,
         golden,
-        tuple(program.notes),
+        (*program.notes, *tuning.notes),
         state_ports(program, model),
         flash,
     )

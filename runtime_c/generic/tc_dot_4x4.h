@@ -24,7 +24,10 @@
     TC_DOT_4X4_POSITION(k, 2, sum8, sum9, sum10, sum11)                                                                \
     TC_DOT_4X4_POSITION(k, 3, sum12, sum13, sum14, sum15)
 
-static inline void tc_dot_4x4(int32_t *sums, const int8_t *wide, const int8_t *weight, int32_t length)
+/* One function for all layers, which does not know their lengths: specialized for the only length there is, it takes
+ * more instructions with gcc. */
+static __attribute__((noinline)) void tc_dot_4x4(int32_t *sums, const int8_t *wide, const int8_t *weight,
+                                                 int32_t length)
 {
     int32_t sum0 = sums[0];
     int32_t sum1 = sums[1];
@@ -43,8 +46,10 @@ static inline void tc_dot_4x4(int32_t *sums, const int8_t *wide, const int8_t *w
     int32_t sum14 = sums[14];
     int32_t sum15 = sums[15];
     int32_t x, w0, w1, w2, w3;
-    const int8_t *const end = weight + length / 4 * 16;
-    const int8_t *const last = weight + length * 4;
+    __asm__("" : "+r"(length));
+    const uint32_t bytes = (uint32_t)length * 4;
+    const int8_t *const end = weight + bytes / 16 * 16;
+    const int8_t *const last = weight + bytes;
     while (weight != end) {
         TC_DOT_4X4_STEP(0)
         TC_DOT_4X4_STEP(1)

@@ -17,6 +17,7 @@ from tinycast.cli.common import (
     shape_option,
     state_options,
     target_option,
+    tuning_option,
 )
 from tinycast.execute.cycles import error_of_estimate
 from tinycast.execute.inputs import random_inputs
@@ -37,6 +38,7 @@ from tinycast.target.regions import read_regions
 @shape_option
 @state_options
 @memory_options
+@tuning_option
 @output_options
 def command(
     model: Path,
@@ -49,6 +51,7 @@ def command(
     optimize: str,
     ram: int | None,
     memory: Path | None,
+    tuning: Path | None,
     output: Output,
 ) -> None:
     """Compile MODEL for a target, run one inference, and show what it takes, by layer.
@@ -70,6 +73,7 @@ def command(
             optimize=Optimize(optimize),
             ram_bytes=ram,
             regions=read_regions(memory) if memory else (),
+            tuning=tuning,
         )
         artifact = compile_file(model, target, options)
         manifest, inputs = artifact.manifest, random_inputs(artifact.manifest, 1)

@@ -150,5 +150,11 @@ def memory_options(function: Function) -> Function:
     )(function)
 
 
+def tuning_option(function: Function) -> Function:
+    return click.option(
+        "--tuning", type=PATH, metavar="FILE", help="Schedules that `tinycast tune` measured: they go before the usual."
+    )(function)
+
+
 def force_option(function: Function) -> Function:
     return click.option("--force", is_flag=True, help="Overwrite what is there.")(function)

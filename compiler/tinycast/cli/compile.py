@@ -17,6 +17,7 @@ from tinycast.cli.common import (
     shape_option,
     state_options,
     target_option,
+    tuning_option,
 )
 from tinycast.cli.parameters import parse_size
 from tinycast.cli.quantize import METHODS
@@ -50,6 +51,7 @@ from tinycast.target.regions import read_regions
 @shape_option
 @state_options
 @memory_options
+@tuning_option
 @click.option("--flash", type=parse_size, metavar="SIZE", help="Flash there is, in the same units.")
 @force_option
 @output_options
@@ -71,6 +73,7 @@ def command(
     optimize: str,
     ram: int | None,
     memory: Path | None,
+    tuning: Path | None,
     flash: int | None,
     force: bool,
     output: Output,
@@ -99,6 +102,7 @@ def command(
         optimize=Optimize(optimize),
         ram_bytes=ram,
         regions=read_regions(memory) if memory else (),
+        tuning=tuning,
         flash_bytes=flash,
         calibration=calibration,
         quantize=QuantizeOptions(calibration=Calibration(method)) if method else QuantizeOptions(),

@@ -20,6 +20,7 @@ COMMANDS = {
     "quantize": "Quantize a float model to 8 bits with calibration samples.",
     "compress": "Prune weights or whole channels of a float model.",
     "compile": "Compile a model for a target.",
+    "tune": "Measure schedules of a model's layers on an emulated core, for compile --tuning.",
     "run": "Run a compiled model on samples, here or on an emulated core.",
     "verify": "Check that targets give the same bytes, close to ONNX Runtime's.",
     "bench": "Instructions, RAM and flash of a model on a target, by layer.",

@@ -51,6 +51,7 @@ def build_manifest(
                 "scratch_bytes": sum(value.bytes for value in step.values(Role.SCRATCH)),
                 "sources": list(step.sources),
                 "notes": list(step.notes),
+                "tuned": step.kernel.tuned_by,
             }
             for index, (step, call) in enumerate(zip(compiled.steps, calls, strict=True))
         ],

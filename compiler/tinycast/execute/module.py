@@ -16,6 +16,8 @@ from tinycast.execute.samples import is_dynamic, join_samples, output_bytes
 from tinycast.execute.types import ExecutionError
 from tinycast.ir.types import to_carrier
 
+_MUCH_FUEL = 2**62
+
 
 class Instance:
     """One instance of a module, in wasmtime; its memory is its own."""
@@ -25,6 +27,13 @@ class Instance:
         self._exports = wasmtime.Instance(self._store, wasmtime.Module(engine, module), []).exports(self._store)
         stack_pointer: Any = self._exports["__stack_pointer"]
         self._stack_pointer, self._stack_top = stack_pointer, stack_pointer.value(self._store)
+        self._counts = False
+        self.instructions: int | None = None  # of the last inference, where they are counted
+
+    def count(self) -> None:
+        """Count instructions from now on; the engine has to be one that consumes fuel."""
+        self._counts = True
+        self._store.set_fuel(_MUCH_FUEL)
 
     def start(self, deadline: int | None = None) -> None:
         """Initialize the model. `deadline`: epochs of the engine that it and all runs may take together."""
@@ -38,8 +47,11 @@ class Instance:
         memory: Any = self._exports["memory"]
         for index, data in enumerate(sample):
             memory.write(self._store, data, self._call(f"input_{index}"))
+        before = self._store.get_fuel() if self._counts else 0
         if self._call("run") != 0:
             raise ExecutionError("run failed", fix="report this as a bug of tinycast")
+        if self._counts:
+            self.instructions = before - self._store.get_fuel()
         outputs = bytearray()
         for index, port in enumerate(manifest["outputs"]):
             start = self._call(f"output_{index}")

@@ -28,11 +28,15 @@ from tinycast.toolchain.wasm import build_wasm
 
 @dataclass(frozen=True)
 class WasmtimeDriver:
-    """Runs in this process. The engine refuses SIMD where the target has none."""
+    """Runs in this process. The engine refuses SIMD where the target has none.
+
+    `counts`: WebAssembly's instructions are counted (as fuel; those that only mark blocks are free).
+    """
 
     target: Target
     timeout_seconds: float = 300
     name: str = "wasmtime"
+    counts: bool = False
 
     def available(self) -> bool:
         return _zig_is_installed()
@@ -45,7 +49,7 @@ class WasmtimeDriver:
         *,
         profile: bool = False,
     ) -> Measurement:
-        """See `Driver.run`; links the .wasm unless `files` has it. Nothing but the outputs is measured."""
+        """See `Driver.run`; links the .wasm unless `files` has it. Besides the outputs at most `counts` is measured."""
         del profile
         samples = split_samples(manifest, inputs)
         has_simd = "simd128" in self.target.instructions
@@ -53,11 +57,14 @@ class WasmtimeDriver:
         config.wasm_relaxed_simd = "relaxed-simd" in self.target.instructions
         config.wasm_simd = has_simd
         config.epoch_interruption = True
+        config.consume_fuel = self.counts
         engine = wasmtime.Engine(config)
         timer = threading.Timer(self.timeout_seconds, engine.increment_epoch)
         timer.start()
         try:
             instance = Instance(engine, module_bytes(files, manifest, self.target))
+            if self.counts:
+                instance.count()
             instance.start(deadline=1)
             raw = b"".join(instance.infer(manifest, sample) for sample in samples)
         except wasmtime.WasmtimeError as error:
@@ -75,7 +82,7 @@ class WasmtimeDriver:
             ) from error
         finally:
             timer.cancel()
-        return Measurement(join_samples(manifest, raw, len(samples)))
+        return Measurement(join_samples(manifest, raw, len(samples)), instructions=instance.instructions)
 
 
 @dataclass(frozen=True)

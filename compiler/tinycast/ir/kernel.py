@@ -35,7 +35,7 @@ class Kernel:
     it includes. `in_place` lists (output, input) parameter indices that may be the same memory; `overlap`
     lists (output, input, distance): the output may start that many bytes or more below the input and reach
     into it, because the kernel has read what it overwrites. `calls` are the kernels that the body calls:
-    `$n(` stands for the name of the n-th of them.
+    `$n(` stands for the name of the n-th of them. `tuned`: the tuning databases that chose its schedule.
     """
 
     symbol: str
@@ -45,6 +45,12 @@ class Kernel:
     in_place: tuple[tuple[int, int], ...] = ()
     overlap: tuple[tuple[int, int, int], ...] = ()
     calls: tuple[InnerCall, ...] = ()
+    tuned: tuple[str, ...] = ()
+
+    @property
+    def tuned_by(self) -> list[str]:
+        """The tuning databases that chose the schedules of it and of the kernels that it calls."""
+        return sorted({*self.tuned, *(name for call in self.calls for name in call.kernel.tuned_by)})
 
 
 @dataclass(frozen=True)

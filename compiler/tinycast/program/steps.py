@@ -8,26 +8,27 @@ from tinycast.program.lower import to_groups
 from tinycast.schedule.control import control_step
 from tinycast.schedule.kernel import make_step
 from tinycast.schedule.stream_strips import Layer
+from tinycast.schedule.tuning import Tuning
 from tinycast.target.types import Target
 
 
-def to_layers(program: Program, target: Target, prefix: str = "") -> list[Layer]:
+def to_layers(program: Program, target: Target, tuning: Tuning | None = None, prefix: str = "") -> list[Layer]:
     """Lay the program out for the target and compile it, in an order in which the layers' steps can run.
 
-    `prefix` begins the kernels' names.
+    `tuning` has schedules that were measured. `prefix` begins the kernels' names.
     """
     layers = []
     for i, group in enumerate(to_groups(program)):
         symbol = f"{prefix}{group.kind}_{i}"
         call = group.calls[0]
         if not isinstance(call.op, Control):
-            step = make_step(group.calls, group.anchor, target, symbol)
+            step = make_step(group.calls, group.anchor, target, symbol, tuning)
             layers.append(Layer(tuple(group.calls), group.anchor, step))
             continue
         bodies = []
         for body in call.op.bodies:
             known = len(body.notes)
-            bodies.append([layer.step for layer in to_layers(body, target, f"{symbol}_")])
+            bodies.append([layer.step for layer in to_layers(body, target, tuning, f"{symbol}_")])
             program.notes += body.notes[known:]
         layers.append(Layer((call,), None, control_step(call, bodies, target, symbol)))
     return layers

@@ -177,6 +177,33 @@ def _against(theirs: int | None, ours: int | None) -> str | None:
     return None if theirs is None else f"{theirs:,}" + (f" ({theirs / ours:.2f})" if ours else "")
 
 
+def tune_tables(data: Data) -> list[RenderableType]:
+    """What `tune` says."""
+    columns = ("kernel", ">usual", ">tuned", ">choices", "schedule")
+    rows = [
+        (entry["title"], entry["usual"], entry["tuned"], entry["measured"], _schedule(entry))
+        for entry in data["kernels"]
+    ]
+    keys = ("instructions", "cycles_estimate", "arena_bytes", "flash_bytes", "stack_bytes")
+    network = [(key, data["before"][key], data["after"][key]) for key in keys]
+    failures = [f"  a choice for {e['title']} was left out: {text}" for e in data["kernels"] for text in e["failures"]]
+    return [
+        f"{data['name']} for {data['target']}, by {data['measure']}",
+        *([make_table(columns, rows)] if rows else []),
+        *([f"  {data['kept']} kernels were in {data['tuning']} already"] if data["kept"] else []),
+        *(f"  not used: {title}, which would make the network larger or slower" for title in data["dropped"]),
+        *failures,
+        make_table(("whole network", ">before", ">after"), network),
+        f"written to {data['tuning']}: use it with `tinycast compile --tuning {data['tuning']}`",
+    ]
+
+
+def _schedule(entry: Data) -> str:
+    if entry["tuned"] >= entry["usual"]:
+        return "the usual"
+    return ", ".join(f"{name} {value}" for name, value in entry["choice"].items())
+
+
 def _per_mac(instructions: int | None, macs: int | None) -> str | None:
     return f"{instructions / macs:.2f}" if instructions is not None and macs else None
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
-from tinycast.ir.graph import Call
-from tinycast.ir.types import DType
-from tinycast.ops.window import Window
 from tinycast.schedule.overlap import Reads
 from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.lanes import LANES
@@ -72,11 +68,19 @@ def unroll(schedule: Schedule, loops: Sequence[Loop]) -> None:
 
 
 def accumulate_at(
-    schedule: Schedule, block: Block, loop: Loop, depth: int, *, fuse_last: int = 1, unroll_taps: bool = False
+    schedule: Schedule,
+    block: Block,
+    loop: Loop,
+    depth: int,
+    terms: int,
+    *,
+    fuse_last: int = 1,
+    unroll_taps: bool = False,
 ) -> Loop:
     """Sum `block` in registers inside `loop` (number `depth` of its nest, from 1), the tile innermost.
 
-    The last `fuse_last` loops of the sum run as one. Returns the innermost loop of the sum.
+    The last `fuse_last` loops of the sum run as one. A turn of the innermost adds `terms`, or another number that
+    divides what there is. Returns the innermost loop of the sum.
     """
     schedule.compute_at(block, loop, preserve_unit_loops=True)
     schedule.set_scope(block, 0, "local")
@@ -91,30 +95,29 @@ def accumulate_at(
     elif fuse_last > 1:
         reduced[-fuse_last:] = [schedule.fuse(*reduced[-fuse_last:])]
     if not unroll_taps:
-        length = int(schedule.get(reduced[-1]).extent)
-        factor = next(f for f in (4, 5, 3, 2, 1) if length % f == 0)
-        if factor > 1:
-            reduced[-1], inner = schedule.split(reduced[-1], [None, factor])
-            schedule.unroll(inner)
+        reduced[-1] = write_out(schedule, reduced[-1], terms)
     start = schedule.decompose_reduction(block, reduced[0])
     unroll(schedule, list(schedule.get_loops(start))[depth:])
     return reduced[-1]
 
 
-def stage_rows(schedule: Schedule, anchor: Call, staged: Block, rows: Loop) -> Reads:
+def write_out(schedule: Schedule, loop: Loop, terms: int) -> Loop:
+    """Write out `terms` turns of `loop`, or as many as divide their number: the loop that is left."""
+    length = int(schedule.get(loop).extent)
+    together = next(n for n in (terms, terms + 1, *range(terms - 1, 0, -1)) if length % n == 0)
+    if together > 1:
+        loop, inner = schedule.split(loop, [None, together])
+        schedule.unroll(inner)
+    return loop
+
+
+def stage_rows(schedule: Schedule, staged: Block, rows: Loop, *, keep: bool) -> Reads:
     """Copy the rows that an output row reads in its turn of `rows`. Comes last, after all else is scheduled.
 
-    Long rows that the next output row reads as well are kept. Short ones are rather copied again: to find a row in
-    a buffer that is written around takes a division.
+    `keep`: those that the next output row reads as well stay.
     """
     schedule.compute_at(staged, rows)
-    window = getattr(anchor.op, "window", None)
-    if not isinstance(window, Window) or len(anchor.output.shape) != 4:
-        return Reads.ROW_FIRST
-    height = (window.kernel[0] - 1) * window.dilations[0] + 1
-    copy = schedule.get(staged).writes[0].source
-    row_bytes = prod(int(n) for n in copy.shape[2:]) * DType(str(copy.dtype)).itemsize
-    if window.strides[0] >= height or anchor.output.shape[1] == 1 or row_bytes < LONG_ROW_BYTES:
+    if not keep:
         return Reads.ROW_FIRST
     roll_rows(schedule, staged)
     return Reads.ROWS_ONCE

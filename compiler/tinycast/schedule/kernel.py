@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from tinycast.errors import InternalError, TinycastError
 from tinycast.ir.c_words import KEYWORDS
 from tinycast.ir.fixed_point import MAX_SHIFT
-from tinycast.ir.graph import Call, Pattern, Routine, TensorType, Tile
+from tinycast.ir.graph import Call, Pattern, Routine, TensorType
 from tinycast.ir.kernel import Argument, Kernel, Parameter, Role, Step
 from tinycast.ir.names import unused_name
 from tinycast.ir.types import DType, Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.shape import TO_NHWC, Reshape, Transpose
+from tinycast.schedule.choice import Choice, choices_of
 from tinycast.schedule.overlap import Reads, overlap_distance
 from tinycast.schedule.routine import routine_step
 from tinycast.schedule.strategies import schedule_group
-from tinycast.schedule.tiles import choose_tile, flat_positions
+from tinycast.schedule.tiles import flat_positions
+from tinycast.schedule.tuning import Tuning
 from tinycast.target.types import Target
 from tinycast.tvm_bridge import expr as te
 from tinycast.tvm_bridge.c_printer import print_function
@@ -60,12 +63,22 @@ def _header(function: str) -> str:
     return "tc_lanes.h" if function.startswith("tc_lanes_") else _HEADERS[function]
 
 
-def make_step(calls: list[Call], anchor: Call | None, target: Target, symbol: str) -> Step:
-    """Compile the calls of a group into one kernel called `symbol`."""
+def make_step(
+    calls: list[Call], anchor: Call | None, target: Target, symbol: str, tuning: Tuning | None = None
+) -> Step:
+    """Compile the calls of a group into one kernel called `symbol`, scheduled as `tuning` or the cost model says."""
     if isinstance(calls[0].op, Routine):
         return routine_step(calls[0], symbol)
+    tuned = None if tuning is None else tuning.find(calls, anchor, target)
+    choice = choices_of(calls, anchor, target)[0] if tuned is None else tuned.choice
+    step = scheduled_step(calls, anchor, target, symbol, choice)
+    return step if tuned is None else replace(step, kernel=replace(step.kernel, tuned=(tuned.origin,)))
+
+
+def scheduled_step(calls: list[Call], anchor: Call | None, target: Target, symbol: str, choice: Choice) -> Step:
+    """The same with one of the choices that there are (choices_of)."""
     try:
-        return _GroupCompiler(calls, anchor, target, symbol).step()
+        return _GroupCompiler(calls, anchor, target, symbol, choice).step()
     except TinycastError:
         raise
     except Exception as error:
@@ -75,7 +88,7 @@ def make_step(calls: list[Call], anchor: Call | None, target: Target, symbol: st
 
 
 class _GroupCompiler:
-    def __init__(self, calls: list[Call], anchor: Call | None, target: Target, symbol: str) -> None:
+    def __init__(self, calls: list[Call], anchor: Call | None, target: Target, symbol: str, choice: Choice) -> None:
         self._output = calls[-1].output
         kept = list(calls)
         while len(kept) > 1 and isinstance(kept[-1].op, Reshape):
@@ -85,7 +98,8 @@ class _GroupCompiler:
         self._anchor = anchor
         self._target = target
         self._symbol = symbol
-        self._tile = Tile() if anchor is None else choose_tile(anchor, target)
+        self._choice = choice
+        self._tile = choice.tile
         self._image = self._flat_image()
         self._tensors: dict[Value, te.Tensor] = {}
         self._parameters: list[tuple[Parameter, Argument, te.Tensor]] = []
@@ -102,7 +116,7 @@ class _GroupCompiler:
         reads = schedule_group(
             schedule,
             self._anchor,
-            self._tile,
+            self._choice,
             flat=self._is_flat(),
             moved=moved,
             in_place=bool(in_place),

@@ -50,8 +50,6 @@ def overlap_distance(anchor: Call, output_itemsize: int, tile: Tile, reads: Read
     if reads is Reads.ROWS_ONCE:
         height = (window.kernel[0] - 1) * window.dilations[0] + 1
         read = [r * stride - top + height for r in range(out.shape[1])]  # rows, before output row r is written
-        return max(
-            [0, *((r + 1) * row_out - n * row_in for r, n in enumerate(read) if n < x.shape[2 if planes else 1])]
-        )
+        return max([0, *((r + 1) * row_out - n * row_in for r, n in enumerate(read) if n < x.shape[1])])
     rows = range(out.shape[1] - 1 if copied else out.shape[1])
     return max([0, *((r + 1) * row_out - max(0, (r + copied) * stride - top) * row_in for r in rows)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from tinycast.ir.graph import Call, Pattern, Tile
+from tinycast.ir.graph import Call, Pattern
 from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dot import VECTOR
@@ -18,13 +18,15 @@ from tinycast.schedule.blocks import (
     stage_rows,
     unroll,
     vectorize,
+    write_out,
 )
+from tinycast.schedule.choice import Choice
 from tinycast.schedule.dot import schedule_dot
 from tinycast.schedule.overlap import Reads
 from tinycast.schedule.planes import schedule_planes
 from tinycast.schedule.rows import schedule_rows
 from tinycast.schedule.runs import schedule_depthwise, schedule_runs
-from tinycast.schedule.tiles import flat_positions, unrolled_taps
+from tinycast.schedule.tiles import flat_positions
 from tinycast.schedule.winograd import schedule_winograd
 from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.lanes import LANES
@@ -33,7 +35,7 @@ from tinycast.tvm_bridge.lanes import LANES
 def schedule_group(
     schedule: Schedule,
     anchor: Call | None,
-    tile: Tile,
+    choice: Choice,
     *,
     flat: bool,
     moved: bool,
@@ -48,8 +50,9 @@ def schedule_group(
     `moved`: operators before the anchor bring its input into order. `in_place`: the output may take the memory of
     another operand. `lanes`: the core has vectors of four int32; `scalar`: it has none of any type.
     """
+    tile = choice.tile
     if anchor is None:
-        return _elementwise(schedule, flat=flat, lanes=lanes)
+        return _elementwise(schedule, choice, flat=flat, lanes=lanes)
     if tile.planes:
         return schedule_planes(schedule, anchor, tile)
     if tile.vector and tile.wide is DType.INT8:
@@ -65,13 +68,13 @@ def schedule_group(
     if anchor.op.pattern is Pattern.ROWS:
         return _rows(schedule, anchor)
     if anchor.op.pattern is Pattern.DENSE:
-        return _dense(schedule, anchor, tile)
+        return _dense(schedule, anchor, choice)
     if lanes and anchor.output.shape[-1] % LANES == 0:
         return _channel_lanes(schedule)
-    return _channelwise(schedule, anchor, tile)
+    return _channelwise(schedule, anchor, choice)
 
 
-def _elementwise(schedule: Schedule, *, flat: bool, lanes: bool) -> Reads:
+def _elementwise(schedule: Schedule, choice: Choice, *, flat: bool, lanes: bool) -> Reads:
     *before, output = blocks_of(schedule)
     for block in before:
         schedule.compute_inline(block)
@@ -80,11 +83,14 @@ def _elementwise(schedule: Schedule, *, flat: bool, lanes: bool) -> Reads:
         schedule.fuse(*loops)
     if lanes:
         vectorize(schedule, output)
+    elif choice.terms > 1:
+        write_out(schedule, list(schedule.get_loops(output))[-1], choice.terms)
     return Reads.AS_NEEDED
 
 
-def _dense(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
+def _dense(schedule: Schedule, anchor: Call, choice: Choice) -> Reads:
     """positions x channels tiles in registers; the input's rows staged where they need a border."""
+    tile = choice.tile
     stages = sort_stages(schedule)
     *outer, last, channels = schedule.get_loops(stages.output)
     if flat_positions(anchor) and stages.staged is None and outer:
@@ -97,16 +103,16 @@ def _dense(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
     *partial, total = stages.reductions
     contiguous = not isinstance(anchor.op, Conv2D) or (anchor.op.group == 1 and anchor.op.window.dilations[1] == 1)
     together = 2 if contiguous and isinstance(anchor.op, Conv2D) and not partial else 1
-    inner = accumulate_at(schedule, total, channels, depth, fuse_last=together)
+    inner = accumulate_at(schedule, total, channels, depth, choice.terms, fuse_last=together)
     if partial:
-        accumulate_at(schedule, partial[0], inner, loop_depth(schedule, total, inner))
+        accumulate_at(schedule, partial[0], inner, loop_depth(schedule, total, inner), choice.terms)
     if stages.staged is None:
         return Reads.AS_NEEDED
     rows = schedule.get_loops(stages.output)
-    return stage_rows(schedule, anchor, stages.staged, rows[len(outer) - 1] if outer else rows[0])
+    return stage_rows(schedule, stages.staged, rows[len(outer) - 1] if outer else rows[0], keep=choice.keep_rows)
 
 
-def _channelwise(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
+def _channelwise(schedule: Schedule, anchor: Call, choice: Choice) -> Reads:
     """A window reduced for each channel; small windows written out, positions sharing their loads."""
     stages = sort_stages(schedule)
     loops = list(schedule.get_loops(stages.output))
@@ -114,21 +120,20 @@ def _channelwise(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
     depth = len(loops)
     if image:
         batch, rows, columns, channels = loops
-        columns, position = schedule.split(columns, [None, tile.positions])
-        schedule.reorder(batch, rows, columns, channels, position)
+        columns, position = schedule.split(columns, [None, choice.tile.positions])
+        inside = [channels, columns] if choice.channels_outside else [columns, channels]
+        schedule.reorder(batch, rows, *inside, position)
         unroll(schedule, [position])
-        inner = channels
+        inner = inside[-1]
         depth = 4
     else:
         inner = loops[-1]
     *partial, total = stages.reductions
-    window = getattr(anchor.op, "window", None)
-    small = window is not None and not partial and unrolled_taps(window.kernel, tile)
-    last = accumulate_at(schedule, total, inner, depth, unroll_taps=small)
+    last = accumulate_at(schedule, total, inner, depth, choice.terms, unroll_taps=choice.whole_window and not partial)
     if partial:
-        accumulate_at(schedule, partial[0], last, loop_depth(schedule, total, last))
+        accumulate_at(schedule, partial[0], last, loop_depth(schedule, total, last), choice.terms)
     if stages.staged is not None and image:
-        return stage_rows(schedule, anchor, stages.staged, rows)
+        return stage_rows(schedule, stages.staged, rows, keep=choice.keep_rows)
     return Reads.AS_NEEDED
 
 

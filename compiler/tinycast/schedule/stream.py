@@ -19,6 +19,7 @@ from tinycast.schedule.stream_overlap import overlaps
 from tinycast.schedule.stream_plan import Reader
 from tinycast.schedule.stream_segment import Buffer, Segment
 from tinycast.schedule.stream_strips import Operand, Strip, row_name, strip_calls, sum_calls, window_name
+from tinycast.schedule.tuning import Tuning
 from tinycast.target.types import Target
 
 _ARENA = "scratch"
@@ -32,11 +33,11 @@ class StripSteps:
     total: Step | None = None
 
 
-def compile_strip(strip: Strip, columns: int, target: Target) -> StripSteps:
+def compile_strip(strip: Strip, columns: int, target: Target, tuning: Tuning | None = None) -> StripSteps:
     calls, anchor = strip_calls(strip, columns)
     symbol = strip.layer.step.kernel.symbol
-    row = make_step(calls, anchor, target, f"{symbol}_row")
-    return StripSteps(row, make_step(sum_calls(strip), None, target, f"{symbol}_total") if strip.sums else None)
+    row = make_step(calls, anchor, target, f"{symbol}_row", tuning)
+    return StripSteps(row, make_step(sum_calls(strip), None, target, f"{symbol}_total", tuning) if strip.sums else None)
 
 
 def segment_step(segment: Segment, compiled: Sequence[StripSteps], target: Target) -> Step:

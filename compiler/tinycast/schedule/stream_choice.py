@@ -13,6 +13,7 @@ from tinycast.schedule.stream import StripSteps, compile_strip, segment_step
 from tinycast.schedule.stream_cost import added_work, layer_work
 from tinycast.schedule.stream_segment import Segment, make_segment
 from tinycast.schedule.stream_strips import Layer, Strip, strip_of
+from tinycast.schedule.tuning import Tuning
 from tinycast.target.types import Platform, Target
 
 MOST_TIME = 1.1  # what the least RAM may cost
@@ -39,10 +40,18 @@ class Choice:
 class Choices:
     """All choices looked at, made for one model."""
 
-    def __init__(self, layers: Sequence[Layer], inputs: Sequence[Value], outputs: Sequence[Value], target: Target):
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        target: Target,
+        tuning: Tuning | None = None,
+    ) -> None:
         self._layers = layers
         self._ports = (inputs, outputs)
         self._target = target
+        self._tuning = tuning
         self._strips = [strip_of(layer) for layer in layers]
         self._compiled: dict[tuple[int, int], StripSteps] = {}
         self._free = False
@@ -129,7 +138,7 @@ class Choices:
     def _compile(self, segment: Segment, number: int, strip: Strip) -> StripSteps:
         key = (number, segment.columns(strip))
         if key not in self._compiled:
-            self._compiled[key] = compile_strip(strip, key[1], self._target)
+            self._compiled[key] = compile_strip(strip, key[1], self._target, self._tuning)
         return self._compiled[key]
 
 

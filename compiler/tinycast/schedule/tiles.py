@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil, prod
 
@@ -33,6 +33,7 @@ _MOST_CHANNELS = 64  # of a tile whose dot products run along vectors: its sums 
 
 
 _FEWEST_ACCUMULATORS = 2
+_MOST_PLAIN_TILES = 10  # that are measured
 
 
 def smaller_tiles(target: Target) -> Target:
@@ -87,6 +88,15 @@ def _best(position_counts: Sequence[int], channels: int, accumulators: int) -> T
     return min(tiles, key=_loads_a_product)
 
 
+def plain_tiles(anchor: Call, target: Target) -> list[Tile]:
+    """Tiles for a sum in plain C, those with the fewest loads a product first; the largest spill some of their sums."""
+    limit = target.accumulators + target.accumulators // 2
+    channels = anchor.output.shape[-1] // (anchor.op.group if isinstance(anchor.op, Conv2D) else 1)
+    counts = _position_counts(anchor, limit)
+    tiles = [Tile(p, c) for p in counts for c in divisors(channels, limit) if p * c <= limit]
+    return sorted(tiles, key=_loads_a_product)[:_MOST_PLAIN_TILES]
+
+
 def _loads_a_product(tile: Tile) -> tuple[float, int]:
     return ((tile.positions + tile.channels + 2) / (tile.positions * tile.channels), -tile.channels)
 
@@ -128,9 +138,15 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
     positions = min(counts, key=lambda p: (ceil(columns / p) * (5 * p + (5 if p > 4 else 2)), -p))
     input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
     wide = DType.FLOAT32 if lanes == 1 else DType.INT16
-    cut = not target.has_vectors and columns % positions > 0 and isinstance(op, Conv2D) and flat_positions(anchor)
+    cut = _is_cut(anchor, target, columns, positions)
     tile = Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True, cut=cut)
     return replace(tile, strip=winograd_strip(anchor, tile, target))
+
+
+def _is_cut(anchor: Call, target: Target, columns: int, positions: int) -> bool:
+    """Whether the micro-kernel for vectors of floats has to be told that the last tile holds fewer positions."""
+    whole = target.has_vectors or columns % positions == 0
+    return not whole and isinstance(anchor.op, Conv2D) and flat_positions(anchor)
 
 
 def _plane_tile(anchor: Call, target: Target) -> Tile | None:
@@ -145,9 +161,30 @@ def _plane_tile(anchor: Call, target: Target) -> Tile | None:
     _, height, width, _ = shape
     if (height + rows) * (width + columns) * DType.INT16.itemsize * _PLANE_SHARE > prod(shape):
         return None
-    counts = [n for n in range(1, _MOST_TAP_POSITIONS + 1) if n >= width or n % 2 == 0]  # words of two are read
-    positions = min(counts, key=lambda n: (ceil(width / n) * (5 * n + 12), n))
+    positions = min(_tap_positions(width), key=lambda n: (ceil(width / n) * (5 * n + 12), n))
     return Tile(positions, 1, planes=True)
+
+
+def _tap_positions(width: int) -> list[int]:
+    return [n for n in range(1, _MOST_TAP_POSITIONS + 1) if n >= width or n % 2 == 0]  # words of two are read
+
+
+def plane_tiles(anchor: Call, target: Target) -> list[Tile]:
+    """Tiles of the target's micro-kernel for planes, if it fits the layer."""
+    tile = _plane_tile(anchor, target)
+    return [] if tile is None else [replace(tile, positions=n) for n in _tap_positions(anchor.output.shape[2])]
+
+
+def vector_tiles(anchor: Call, target: Target) -> list[Tile]:
+    """Tiles of the target's vector micro-kernels: of any number of positions that registers hold."""
+    tile = _vector_tile(anchor, target)
+    if tile is None or not tile.vector:
+        return [other for other in [_depthwise_tile(anchor, target)] if other is not None]
+    columns = prod(anchor.output.shape[1:3]) if flat_positions(anchor) else anchor.output.shape[2]
+    if len(anchor.output.shape) == 2:
+        columns = anchor.output.shape[0]
+    counts = range(1, min(columns, target.row_positions) + 1)
+    return [replace(tile, positions=p, cut=_is_cut(anchor, target, columns, p), strip=0) for p in counts]
 
 
 def _depthwise_tile(anchor: Call, target: Target) -> Tile | None:
@@ -174,22 +211,38 @@ def _micro_kernel(anchor: Call, target: Target) -> Tile | None:
         return None
     if "dot_runs" in target.micro_kernels:
         return _run_tile(anchor)
-    op = anchor.op
+    return next((tile for name, tile in _dot_tiles(anchor) if name in target.micro_kernels), None)
+
+
+def _dot_tiles(anchor: Call) -> Iterator[tuple[str, Tile]]:
+    """The dot-product micro-kernels that fit a layer of int8, and their tiles."""
+    x, op = anchor.inputs[0], anchor.op
     if isinstance(op, Conv2D):
         # Runs of a window have to be neighbours in a row, and a tile has to have more than one position.
         _, height, width, _ = anchor.output.shape
         several = width > 1 or (flat_positions(anchor) and height > 1)
-        plain = not op.depthwise and op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1 and several
-        names = [name for name in _CONVOLUTION_TILES if name in target.micro_kernels]
-        if not plain or not names:
-            return None
-        tile = replace(_CONVOLUTION_TILES[names[0]], input_channels=x.shape[3])
+        if op.depthwise or op.group > 1 or op.window.dilations[1] > 1 or x.shape[0] > 1 or not several:
+            return
         rows, columns = op.window.kernel
-        return tile if rows * groups_of(columns * x.shape[3], tile.lanes) >= _LEAST_GROUPS else None
-    if isinstance(op, FullyConnected) and "dot_1x4" in target.micro_kernels:
+        for name, tile in _CONVOLUTION_TILES.items():
+            if rows * groups_of(columns * x.shape[3], tile.lanes) >= _LEAST_GROUPS:
+                yield name, replace(tile, input_channels=x.shape[3])
+    elif isinstance(op, FullyConnected):
         fits = len(x.shape) == 2 and x.shape[1] % LANES == 0 and x.shape[1] // LANES >= _LEAST_GROUPS
-        return Tile(1, 4, LANES) if fits else None
-    return None
+        if fits:
+            yield "dot_1x4", Tile(1, 4, LANES)
+
+
+def micro_kernel_tiles(anchor: Call, target: Target) -> list[Tile]:
+    """Tiles of the dot-product micro-kernels that fit the layer: every core has them, as plain C at least."""
+    if target.has_vectors or not _is_int8(anchor):
+        return []
+    return [tile for _, tile in _dot_tiles(anchor)]
+
+
+def _is_int8(anchor: Call) -> bool:
+    x, *rest = anchor.inputs
+    return bool(rest) and x.dtype is rest[0].dtype is DType.INT8 and rest[0].is_constant
 
 
 def _run_tile(anchor: Call) -> Tile | None:
@@ -220,3 +273,19 @@ def _run_tile(anchor: Call) -> Tile | None:
     channels = 4 * max(n for n in divisors(fours, fours) if n == 1 or n * 4 <= _MOST_CHANNELS)
     input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
     return Tile(positions, channels, VECTOR, input_channels, DType.INT8)
+
+
+def run_tiles(anchor: Call, target: Target) -> list[Tile]:
+    """Tiles of the micro-kernels whose dot products run along vectors, where the target has them."""
+    if "dot_runs" not in target.micro_kernels or not _is_int8(anchor):
+        return []
+    tile = _run_tile(anchor)
+    if tile is None:
+        return []
+    columns = anchor.output.shape[-2] if isinstance(anchor.op, Conv2D) else 1
+    if isinstance(anchor.op, Conv2D) and flat_positions(anchor):
+        columns *= anchor.output.shape[1]
+    fours = ceil(anchor.output.shape[-1] / 4)
+    blocks = [4 * n for n in divisors(fours, fours) if n == 1 or n * 4 <= _MOST_CHANNELS]
+    counts = range(1, min(columns, 2 * _MOST_POSITIONS) + 1)
+    return [replace(tile, positions=p, channels=c) for c in reversed(blocks) for p in counts]
