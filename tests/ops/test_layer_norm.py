@@ -9,7 +9,8 @@ import pytest
 from host_batch import Row, floats, loaded, program_of
 from tinycast.compress.quantize import QuantizeOptions, quantize
 from tinycast.execute.select import driver_for
-from tinycast.ir.graph import Builder, IntegerForm, Program, QuantizedInput, interpret
+from tinycast.ir.graph import Builder, Program, interpret
+from tinycast.ir.quantized import IntegerForm, QuantizedInput
 from tinycast.ir.types import DType, Value
 from tinycast.ops.layer_norm import IntegerLayerNorm, LayerNorm
 from tinycast.pipeline import build, compile_model

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tinycast.ir.graph import Builder, IntegerForm, Program, QuantizedInput, interpret
+from tinycast.ir.graph import Builder, Program, interpret
+from tinycast.ir.quantized import IntegerForm, QuantizedInput
 from tinycast.ir.types import DType, Value
 from tinycast.ops.softmax import Softmax
 

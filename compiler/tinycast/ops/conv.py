@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tinycast.ir.graph import IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.dot import Runs, dot_convolution, pack_weights
 from tinycast.ops.node import Node

@@ -9,16 +9,14 @@ from math import prod
 
 import numpy as np
 
-from tinycast.ir.fixed_point import INT32_MAX, sum_rule
-from tinycast.ir.graph import IntegerForm, Op, Pattern, QuantizedInput, QuantizedTensor, Tensor, TensorType, Tile
+from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm, QuantizedInput
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Node
-from tinycast.ops.requantize import add_requantize
+from tinycast.ops.scaled_sum import integer_product, integer_sum
 from tinycast.ops.shape import rescaled
 from tinycast.ops.weighted_sum import weighted_sum
 from tinycast.tvm_bridge import expr as te
-
-_WIDE_SUM_SHIFT = 40
 
 
 class BinaryFunction(Enum):
@@ -115,17 +113,10 @@ class Binary(Op):
         if a is None or b is None or self.function is BinaryFunction.DIV:
             return _with_constant(form, self.function) if form.dtype is DType.INT8 else None
         if self.function in (BinaryFunction.ADD, BinaryFunction.SUB):
-            return _integer_sum(form, a, b, -1.0 if self.function is BinaryFunction.SUB else 1.0)
+            return integer_sum(form, a, b, -1.0 if self.function is BinaryFunction.SUB else 1.0)
         if self.function is not BinaryFunction.MUL:
             return None
-        bound = form.most(a.zero_point) * form.most(b.zero_point)
-        if bound > INT32_MAX:
-            return None
-        accumulator = form.build.call(OffsetProduct(a.zero_point, b.zero_point), [a.value, b.value])
-        ratio = np.asarray(a.scale * b.scale / form.scale)
-        return add_requantize(
-            form.build, accumulator, ratio, form.zero_point, form.bounds, bound, form.output.name, form.dtype
-        )
+        return integer_product(form, a, b)
 
 
 def _extreme_of(form: IntegerForm, op: Binary) -> Value | None:
@@ -160,103 +151,6 @@ def _with_constant(form: IntegerForm, function: BinaryFunction) -> Value | None:
     if function is BinaryFunction.DIV and not swapped and np.all(real != 0):
         return weighted_sum(form, [(tensor, 1.0 / real)])
     return None
-
-
-def _integer_sum(form: IntegerForm, a: QuantizedTensor, b: QuantizedTensor, sign: float) -> Value | None:
-    if form.dtype is DType.INT16:
-        return _wide_sum(form, a, b, sign)
-    rule = sum_rule(a.scale, a.zero_point, sign * b.scale, b.zero_point, form.scale, form.zero_point, form.build.source)
-    op = ScaledSum(rule.multiplier_a, rule.multiplier_b, rule.addend, rule.shift, form.low, form.high)
-    return form.build.call(op, [a.value, b.value], form.output.name)
-
-
-def _wide_sum(form: IntegerForm, a: QuantizedTensor, b: QuantizedTensor, sign: float) -> Value | None:
-    """In 64 bits: multipliers keep 30 bits, and so all that 16 bits of a result show."""
-    ratios = (a.scale / form.scale, sign * b.scale / form.scale)
-    shift = next((s for s in range(_WIDE_SUM_SHIFT, 0, -1) if max(map(abs, ratios)) * 2**s < 2**30), 0)
-    if not shift:
-        return None
-    first, second = (round(ratio * 2**shift) for ratio in ratios)
-    addend = (1 << (shift - 1)) + (form.zero_point << shift) - a.zero_point * first - b.zero_point * second
-    op = ScaledSum(first, second, addend, shift, form.low, form.high, DType.INT16)
-    return form.build.call(op, [a.value, b.value], form.output.name)
-
-
-@dataclass(frozen=True)
-class ScaledSum(Op):
-    """y = clamp((a * multiplier_a + b * multiplier_b + addend) >> shift, low, high).
-
-    On int8 in int32, on int16 in int64.
-    """
-
-    pattern = Pattern.ELEMENTWISE
-    multiplier_a: int
-    multiplier_b: int
-    addend: int
-    shift: int
-    low: int
-    high: int
-    dtype: DType = DType.INT8
-
-    @property
-    def title(self) -> str:
-        return "Add"
-
-    def infer(self, inputs: Sequence[Value]) -> TensorType:
-        return TensorType(np.broadcast_shapes(*(v.shape for v in inputs)), self.dtype)
-
-    def reference(self, arrays: Sequence[Array]) -> Array:
-        a, b = (x.astype(np.int64) for x in arrays)
-        total = (a * self.multiplier_a + b * self.multiplier_b + self.addend) >> self.shift
-        return np.asarray(np.clip(total, self.low, self.high), self.dtype.numpy)
-
-    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
-        def wide(a: te.Expr, b: te.Expr) -> te.Expr:
-            first, second, rest = (
-                te.const(n, DType.INT64) for n in (self.multiplier_a, self.multiplier_b, self.addend)
-            )
-            total = te.cast(a, DType.INT64) * first + te.cast(b, DType.INT64) * second + rest
-            low, high = (te.const(n, DType.INT64) for n in (self.low, self.high))
-            return te.cast(te.maximum(te.minimum(total >> self.shift, high), low), self.dtype)
-
-        def body(a: te.Expr, b: te.Expr) -> te.Expr:
-            total = te.cast(a, DType.INT32) * self.multiplier_a + te.cast(b, DType.INT32) * self.multiplier_b
-            shifted = (total + self.addend) >> self.shift
-            return te.cast(te.extern(DType.INT32, "tc_clamp", shifted, self.low, self.high), DType.INT8)
-
-        return te.elementwise(tensors, out.shape, wide if self.dtype is DType.INT16 else body, "added")
-
-    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return self
-
-
-@dataclass(frozen=True)
-class OffsetProduct(Op):
-    """acc = (a - zero_a) * (b - zero_b) on int8, in int32."""
-
-    pattern = Pattern.ELEMENTWISE
-    zero_a: int
-    zero_b: int
-
-    @property
-    def title(self) -> str:
-        return "Mul"
-
-    def infer(self, inputs: Sequence[Value]) -> TensorType:
-        return TensorType(np.broadcast_shapes(*(v.shape for v in inputs)), DType.INT32)
-
-    def reference(self, arrays: Sequence[Array]) -> Array:
-        a, b = (x.astype(np.int32) for x in arrays)
-        return (a - self.zero_a) * (b - self.zero_b)
-
-    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
-        def body(a: te.Expr, b: te.Expr) -> te.Expr:
-            return (te.cast(a, DType.INT32) - self.zero_a) * (te.cast(b, DType.INT32) - self.zero_b)
-
-        return te.elementwise(tensors, out.shape, body, "product")
-
-    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
-        return self
 
 
 @dataclass(frozen=True)

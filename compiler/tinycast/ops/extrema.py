@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Routine, Tensor, TensorType, Tile
+from tinycast.ir.graph import Builder, Op, Pattern, Routine, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.sizes import kept_sizes
 from tinycast.ir.types import Array, DType, Sizes, Value
 from tinycast.ops.logic import Cast, masked

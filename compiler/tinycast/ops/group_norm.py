@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Routine, Tensor, TensorType, Tile
+from tinycast.ir.graph import Builder, Op, Pattern, Routine, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.layer_norm import NormRule, norm_rule, normalized_rows

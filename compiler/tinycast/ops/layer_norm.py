@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from tinycast.ir.fixed_point import INT32_MAX, mulhi
-from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Routine, Tensor, TensorType, Tile
+from tinycast.ir.graph import Builder, Op, Pattern, Routine, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.node import Imported, Node

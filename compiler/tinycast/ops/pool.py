@@ -9,7 +9,8 @@ from math import ceil, prod
 import numpy as np
 
 from tinycast.ir.fixed_point import INT32_MAX
-from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.extrema import Extremum, ReduceExtremum

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, QuantizedTensor, Tensor, TensorType, Tile
+from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm, QuantizedTensor
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.node import Node

@@ -9,7 +9,8 @@ from math import prod
 import numpy as np
 
 from tinycast.ir.fixed_point import INT32_MAX
-from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.sizes import axis_count, kept_sizes
 from tinycast.ir.types import Array, DType, Sizes, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction

@@ -8,7 +8,8 @@ from math import prod
 
 import numpy as np
 
-from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, QuantizedTensor, Tensor, TensorType, Tile
+from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm, QuantizedTensor
 from tinycast.ir.sizes import kept_sizes, sizes_of
 from tinycast.ir.types import Array, DType, Sizes, Value
 from tinycast.ops.counts import count_of, reshaped_sizes

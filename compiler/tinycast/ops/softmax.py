@@ -8,7 +8,8 @@ from math import ceil, log2, prod
 
 import numpy as np
 
-from tinycast.ir.graph import Builder, IntegerForm, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.sizes import kept_sizes
 from tinycast.ir.types import Array, DType, Sizes, Value
 from tinycast.ops.elementwise import Binary, BinaryFunction

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tinycast.ir.fixed_point import INT32_MAX
-from tinycast.ir.graph import IntegerForm, Op, Pattern, QuantizedTensor, Tensor, TensorType, Tile
+from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm, QuantizedTensor
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.requantize import add_requantize
 from tinycast.tvm_bridge import expr as te

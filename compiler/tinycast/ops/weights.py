@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinycast.ir.fixed_point import INT32_MAX
-from tinycast.ir.graph import IntegerForm
+from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.types import DType, Value
 
 

@@ -7,7 +7,8 @@ from math import prod
 
 import numpy as np
 
-from tinycast.ir.graph import Builder, Call, IntegerForm, Op, Program, QuantizedInput
+from tinycast.ir.graph import Builder, Call, Op, Program
+from tinycast.ir.quantized import IntegerForm, QuantizedInput
 from tinycast.ir.types import DType, Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected

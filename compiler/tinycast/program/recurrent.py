@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from tinycast.errors import ModelError
 from tinycast.ir.fixed_point import fixed_point
-from tinycast.ir.graph import Builder, Call, Program, ProgramState, QuantizedInput
+from tinycast.ir.graph import Builder, Call, Program, ProgramState
+from tinycast.ir.quantized import QuantizedInput
 from tinycast.ir.types import DType, Quant, Value
 from tinycast.ops.quantize import Dequantize, Quantize
 from tinycast.ops.recurrent import ACTIVATIONS, Recurrent
