@@ -20,11 +20,13 @@ from pathlib import Path
 
 from mobilenet import int8_model
 from tinycast.execute.inputs import random_inputs
+from tinycast.execute.qemu import QemuDriver
 from tinycast.execute.select import driver_for
 from tinycast.model import load, save, simplify
 from tinycast.pipeline import build, compile_model
 from tinycast.report.peers import PEERS, Peer
 from tinycast.schedule.goal import Optimize
+from tinycast.schedule.tuning import Tuning, databases
 from tinycast.target.load import load_target
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,20 +49,28 @@ class Row:
     option: str  # on the command line
 
 
+def int8_models(shared: Path, mobilenet: Path) -> dict[str, Path]:
+    models = {name: shared / "models" / f"{name.lower()}_int8_qdq.onnx" for name in NETWORKS}
+    return models | {"MobileNet": mobilenet}
+
+
 def measure(
     path: Path,
     network: str,
     target_name: str,
     optimize: Optimize = Optimize.TIME,
     ram_bytes: int | None = None,
+    compiler: str | None = None,
 ) -> Row:
     target = load_target(target_name)
     model = load(path)
     simplify(model)
-    compiled = compile_model(model, target, path.stem, "0" * 64, optimize=optimize, ram_bytes=ram_bytes)
+    tuning = Tuning(list(databases()))
+    compiled = compile_model(model, target, path.stem, "0" * 64, optimize=optimize, ram_bytes=ram_bytes, tuning=tuning)
     artifact = build(compiled)
     manifest = artifact.manifest
-    measured = driver_for(target).run(artifact.files, manifest, random_inputs(manifest, 1))
+    driver = QemuDriver(target, compiler) if compiler else driver_for(target)
+    measured = driver.run(artifact.files, manifest, random_inputs(manifest, 1))
     assert measured.instructions is not None
     assert measured.stack_bytes is not None
     assert measured.sizes is not None
@@ -77,12 +87,15 @@ def measure(
     )
 
 
+def clang_rows(shared: Path, mobilenet: Path) -> Iterator[Row]:
+    for name, path in int8_models(shared, mobilenet).items():
+        yield measure(path, name, "cortex-m4", compiler="zig")
+
+
 def small_rows(shared: Path, mobilenet: Path) -> Iterator[Row]:
     """The same with little RAM, or little flash."""
-    models = shared / "models"
-    paths = {name: models / f"{name.lower()}_int8_qdq.onnx" for name in NETWORKS} | {"MobileNet": mobilenet}
-    paths |= {f"{name} float": models / f"{name.lower()}_float.onnx" for name in ("KWS", "IC")}
-    for name, path in paths.items():
+    floats = {f"{name} float": shared / "models" / f"{name.lower()}_float.onnx" for name in ("KWS", "IC")}
+    for name, path in (int8_models(shared, mobilenet) | floats).items():
         yield measure(path, name, "cortex-m4", Optimize.RAM)
         # One byte cannot be had: the least that can is compiled.
         least = measure(path, name, "cortex-m4", Optimize.TIME, 1)
@@ -90,13 +103,11 @@ def small_rows(shared: Path, mobilenet: Path) -> Iterator[Row]:
 
 
 def rows(shared: Path, mobilenet: Path) -> Iterator[Row]:
-    models = shared / "models"
-    int8 = {name: models / f"{name.lower()}_int8_qdq.onnx" for name in NETWORKS}
     for target in TARGETS:
-        for name, path in (*int8.items(), ("MobileNet", mobilenet)):
+        for name, path in int8_models(shared, mobilenet).items():
             yield measure(path, name, target)
     for name in NETWORKS:
-        yield measure(models / f"{name.lower()}_float.onnx", f"{name} float", "cortex-m4")
+        yield measure(shared / "models" / f"{name.lower()}_float.onnx", f"{name} float", "cortex-m4")
 
 
 def number(value: int | None) -> str:
@@ -129,7 +140,13 @@ def small_line(row: Row, usual: Row) -> str:
     return " | ".join(("", row.network, f"`{row.option}`", *figures, "")).strip()
 
 
-def page(measured: list[Row], small: list[Row]) -> Iterator[str]:
+def clang_line(row: Row, usual: Row) -> str:
+    instructions = f"{number(row.instructions)} ({row.instructions / usual.instructions:.3f})"
+    figures = [instructions, *map(number, (row.cycles, row.flash_bytes, row.stack_bytes))]
+    return " | ".join(("", row.network, *figures, "")).strip()
+
+
+def page(measured: list[Row], clang: list[Row], small: list[Row]) -> Iterator[str]:
     own: Mapping[tuple[str, str], Row] = {(row.network, row.target): row for row in measured}
     yield "# Microcontrollers\n"
     yield "Written by `make bench-mcu` (benchmarks/mcu.py, which also says how it is measured). Models are int8"
@@ -138,6 +155,11 @@ def page(measured: list[Row], small: list[Row]) -> Iterator[str]:
     yield "| core | network | instructions | a MAC | cycles, estimated | flash, bytes | arena, bytes | stack, bytes |"
     yield "|---|---|---|---|---|---|---|---|"
     yield from map(own_line, measured)
+    yield "\n## Built with clang\n"
+    yield "Cortex-M4, the same C and arena; clang is that of zig. In brackets: how many times gcc's instructions.\n"
+    yield "| network | instructions | cycles, estimated | flash, bytes | stack, bytes |"
+    yield "|---|---|---|---|---|"
+    yield from (clang_line(row, own[row.network, row.target]) for row in clang)
     yield "\n## With less memory\n"
     yield "Cortex-M4; the last line of a network has the least RAM there is. In brackets: how many times the"
     yield "instructions that the default options take.\n"
@@ -167,8 +189,9 @@ def main() -> int:
         for row in rows(arguments.shared, mobilenet):
             print(own_line(row), flush=True)
             measured.append(row)
+        clang = list(clang_rows(arguments.shared, mobilenet))
         small = list(small_rows(arguments.shared, mobilenet))
-    arguments.output.write_text("\n".join(page(measured, small)) + "\n", encoding="utf-8")
+    arguments.output.write_text("\n".join(page(measured, clang, small)) + "\n", encoding="utf-8")
     return 0
 
 
