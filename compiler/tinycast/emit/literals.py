@@ -59,7 +59,7 @@ def table_rows(data: Array, dtype: DType) -> list[str]:
         items = [integer_literal(v, dtype) for v in flat.tolist()]
     else:
         items = [str(int(v)) for v in flat.tolist()]
-    items = items or ["0"]  # C has no empty arrays
+    items = items or ["0.0" if end == "f," else "0"]  # C has no empty arrays
     if len(items) <= _MOST_READ:
         return _lines(f"{end} ".join(items) + end)
     text = end.join(items) + end

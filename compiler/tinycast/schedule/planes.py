@@ -24,7 +24,7 @@ def schedule_planes(schedule: Schedule, anchor: Call, tile: Tile) -> Reads:
     schedule.reverse_compute_at(output, columns)
     unroll(schedule, list(schedule.get_loops(output))[3:])
     schedule.set_scope(accumulator, 0, "local")
-    for name in names & {"plane", "taps"}:
+    for name in (n for n in ("plane", "taps") if n in names):
         schedule.compute_at(schedule.get_sblock(name), channels, preserve_unit_loops=True)
     op, (_, height, width, _) = anchor.op, anchor.inputs[0].shape
     assert isinstance(op, Conv2D)
