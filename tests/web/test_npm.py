@@ -155,6 +155,17 @@ def test_runs_outside_of_browsers(
     assert json.loads(run([str(program), *engine[1:], path.name], project)) == logits
 
 
+def test_node_loads_nothing_that_fetches(project: Path) -> None:
+    """Its `fetch`, `Response` and so on come to life when first named, which takes longer than all the rest."""
+    node = shutil.which("node")
+    assert node is not None
+    loaded = 'process.moduleLoadList.filter((name) => name.includes("undici")).length'
+    script = f'import {{ load }} from "digits";\nawait load();\nconst count = {loaded};\nvoid Response;\n'
+    (project / "start.mjs").write_text(f"{script}console.log(JSON.stringify([count, {loaded}]));\n")
+    before, after = json.loads(run([node, "start.mjs"], project))
+    assert before == 0 < after
+
+
 def bundle_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
