@@ -81,8 +81,13 @@ def warm(folder: Path) -> None:
     compile_file(net("digits_int8", folder).path, "wasm32")
 
 
+IN_SHORT = ("digits_int8", "kws_int8_qdq", "ic_float")  # of the networks; all of them in `make test-all`
+
+
 @pytest.mark.usefixtures("warm")
-@pytest.mark.parametrize("name", [*INT8, *FLOAT])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in IN_SHORT else pytest.mark.slow) for n in (*INT8, *FLOAT)]
+)
 def test_two_processes_write_the_same_bytes_quickly(name: str, folder: Path, tmp_path: Path) -> None:
     """C for two cores and the .wasm; the second time from another folder and as on an older processor."""
     path = net(name, folder).path

@@ -167,7 +167,9 @@ def test_as_near_the_float_model_as_onnx_runtime(layer: Layer, folder: Path) -> 
     assert np.abs(ours - theirs).max() < 2.5 * quant.scale[0]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    "target", [pytest.param(t, marks=pytest.mark.slow if t in ("cortex-m0plus", "cortex-m55") else ()) for t in TARGETS]
+)
 def test_same_bytes_on_every_target(target: str, folder: Path) -> None:
     layers = LAYERS if target == "host" else [layer for layer in LAYERS if not layer.starts and layer.per_channel]
     for layer in layers:

@@ -84,7 +84,14 @@ def test_float_on_all_inputs(name: str, target: str, folder: Path) -> None:
     assert_close_to_onnx_runtime(name, target, folder, None)
 
 
-@pytest.mark.parametrize("target", CORES)
-@pytest.mark.parametrize("name", FLOAT)
+# The large ones on every core in `make test-all` only.
+FLOAT_ON_CORES = [
+    pytest.param(name, core, marks=pytest.mark.slow if name in ("ic_float", "ad_float") and core != "cortex-m4" else ())
+    for name in FLOAT
+    for core in CORES
+]
+
+
+@pytest.mark.parametrize(("name", "target"), FLOAT_ON_CORES)
 def test_float_on_emulated_cores(name: str, target: str, folder: Path) -> None:
     assert_close_to_onnx_runtime(name, target, folder, 2)
