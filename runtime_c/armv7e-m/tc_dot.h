@@ -123,8 +123,14 @@ static inline __attribute__((always_inline)) void tc_dot_2x2(int32_t *sums, cons
     TC_DOT_STORE(sums);
 }
 
-static inline __attribute__((always_inline)) void tc_dot_1x4(int32_t *sums, const int8_t *x, const int8_t *weight,
-                                                             int32_t groups)
+/* clang runs out of registers for this one where the rest of a kernel is around it. */
+#ifdef __clang__
+#define TC_DOT_ALONE static __attribute__((noinline, unused))
+#else
+#define TC_DOT_ALONE static inline __attribute__((always_inline))
+#endif
+
+TC_DOT_ALONE void tc_dot_1x4(int32_t *sums, const int8_t *x, const int8_t *weight, int32_t groups)
 {
     TC_DOT_DECLARE(sums);
     TC_DOT_STEPS(TC_DOT_1X4_STEP, x, weight, groups);

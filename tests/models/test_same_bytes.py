@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nets import CORES, FAST, FLOAT, INT8, execute, flat, net, reference
+from nets import CORES, FAST, FLOAT, INT8, compiled, execute, flat, net, port_inputs, reference
+from tinycast.execute.qemu import QemuDriver
 from tinycast.model import Session, load
+from tinycast.target.load import load_target
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +54,16 @@ def test_node_gives_the_references_bytes(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("target", ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33"])
 def test_unicorn_gives_the_references_bytes(target: str, folder: Path) -> None:
     assert_same_bytes("digits_int8", target, folder, 10, "unicorn")
+
+
+@pytest.mark.parametrize("name", ["kws_int8_qdq", "ad_int8_qdq"])
+def test_clang_gives_the_references_bytes(name: str, folder: Path) -> None:
+    """The micro-kernels in assembly leave it enough registers."""
+    subject, core = net(name, folder), load_target("cortex-m4")
+    samples, artifact = subject.first(5), compiled(subject.path, core.name)
+    run = QemuDriver(core, "zig").run(artifact.files, artifact.manifest, port_inputs(subject.path, samples))
+    for array, wanted in zip(run.outputs.values(), reference(subject.path, samples), strict=True):
+        np.testing.assert_array_equal(flat(array), wanted)
 
 
 @pytest.mark.parametrize(("name", "accuracy"), [("digits_int8", 0.975), ("kws_int8_qdq", 0.90), ("ic_int8_qdq", 0.875)])
