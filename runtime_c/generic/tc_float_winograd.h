@@ -3,23 +3,11 @@
 
 #include <stdint.h>
 
+#include "tc_winograd_patches.h"
+
 /* tc_winograd.h for floats; weights are as in tc_float_rows.h. */
 
-static inline void tc_float_winograd_patches(float *patches, const float *rows, int32_t row_length, int32_t tile_rows,
-                                             int32_t tile_columns, int32_t channels)
-{
-    for (int32_t row = 0; row < 4; ++row) {
-        for (int32_t column = 0; column < 4; ++column) {
-            for (int32_t i = 0; i < tile_rows; ++i) {
-                for (int32_t j = 0; j < tile_columns; ++j) {
-                    for (int32_t channel = 0; channel < channels; ++channel) {
-                        *patches++ = rows[(i * 2 + row) * row_length + (j * 2 + column) * channels + channel];
-                    }
-                }
-            }
-        }
-    }
-}
+TC_WINOGRAD_PATCHES(tc_float_winograd_patches, float, float)
 
 static inline void tc_float_winograd_sums(float *sums, const float *patches, const float *weight, float *spread,
                                           float *products, int32_t tiles, int32_t channels)

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "tc_winograd_patches.h"
+
 /* Convolutions of 3 x 3 taps with stride 1, in tiles of 2 x 2 outputs, each of which reads a patch of 4 x 4 inputs.
  * Patches are [row][column][tile][channel], sums [tile][row][column][8 output channels], weights [tap][...][8] as in
  * tc_rows.h and tc_float_rows.h, for these eight output channels.
@@ -12,21 +14,7 @@
  * There are at least four tiles, and the number of channels is a multiple of eight. Four times the sum has to fit 32
  * bits. Sums are written, not added to. */
 
-static inline void tc_winograd_patches(int16_t *patches, const int8_t *rows, int32_t row_length, int32_t tile_rows,
-                                       int32_t tile_columns, int32_t channels)
-{
-    for (int32_t row = 0; row < 4; ++row) {
-        for (int32_t column = 0; column < 4; ++column) {
-            for (int32_t i = 0; i < tile_rows; ++i) {
-                for (int32_t j = 0; j < tile_columns; ++j) {
-                    for (int32_t channel = 0; channel < channels; ++channel) {
-                        *patches++ = rows[(i * 2 + row) * row_length + (j * 2 + column) * channels + channel];
-                    }
-                }
-            }
-        }
-    }
-}
+TC_WINOGRAD_PATCHES(tc_winograd_patches, int16_t, int8_t)
 
 static inline void tc_winograd_sums(int32_t *sums, const int16_t *patches, const int8_t *weight, int16_t *spread,
                                     int32_t *products, int32_t tiles, int32_t channels)

@@ -8,35 +8,22 @@ from pathlib import Path
 
 import click
 
-from tinycast.cli.common import (
-    Output,
-    float_io_option,
-    memory_options,
-    model_argument,
-    output_options,
-    shape_option,
-    state_options,
-    target_option,
-    tuning_option,
-)
+from tinycast.cli.choices import memory_options, network_options, tuning_option
+from tinycast.cli.common import Output, model_argument, output_options, target_option
 from tinycast.execute.cycles import error_of_estimate
 from tinycast.execute.inputs import random_inputs
 from tinycast.execute.select import driver_for
 from tinycast.pipeline import CompileOptions, compile_file
 from tinycast.report.peers import network_of, peers_of
 from tinycast.report.tables import bench_tables
-from tinycast.schedule.goal import Optimize
 from tinycast.target.load import load_target
-from tinycast.target.regions import read_regions
 
 
 @click.command("bench")
 @model_argument
 @target_option
 @click.option("--on", "driver_name", help="What runs it, where there is a choice: see `tinycast targets`.")
-@float_io_option
-@shape_option
-@state_options
+@network_options
 @memory_options
 @tuning_option
 @output_options
@@ -44,14 +31,7 @@ def command(
     model: Path,
     target: str,
     driver_name: str | None,
-    io: str,
-    shapes: tuple[tuple[str, tuple[int, ...]], ...],
-    stateful: bool,
-    states: tuple[tuple[str, str], ...],
-    optimize: str,
-    ram: int | None,
-    memory: Path | None,
-    tuning: Path | None,
+    options: CompileOptions,
     output: Output,
 ) -> None:
     """Compile MODEL for a target, run one inference, and show what it takes, by layer.
@@ -65,16 +45,6 @@ def command(
     driver = driver_for(core, driver_name)
     with output.progress() as tell:
         tell(f"compiling for {target}", 0, 3)
-        options = CompileOptions(
-            float_io=io == "float",
-            shapes=dict(shapes),
-            stateful=stateful,
-            states=dict(states),
-            optimize=Optimize(optimize),
-            ram_bytes=ram,
-            regions=read_regions(memory) if memory else (),
-            tuning=tuning,
-        )
         artifact = compile_file(model, target, options)
         manifest, inputs = artifact.manifest, random_inputs(artifact.manifest, 1)
         tell(f"running on {driver.name}", 1, 3)

@@ -15,9 +15,8 @@ import click
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tinycast.cli.parameters import parse_shape, parse_size, parse_state
+from tinycast.cli.parameters import parse_shape, parse_state
 from tinycast.errors import TinycastError
-from tinycast.schedule.goal import Optimize
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PATH: click.Path = click.Path(path_type=Path)
@@ -117,42 +116,6 @@ def state_options(function: Function) -> Function:
     )(function)
     return click.option(
         "--stateful", is_flag=True, help="Recurrent layers keep their state from one run to the next, until reset."
-    )(function)
-
-
-def float_io_option(function: Function) -> Function:
-    return click.option(
-        "--io",
-        type=click.Choice(["quantized", "float"]),
-        default="quantized",
-        show_default=True,
-        help="Type of the inputs and outputs of a quantized model.",
-    )(function)
-
-
-def memory_options(function: Function) -> Function:
-    """Add --optimize, --ram and --memory; the function gets `optimize`, `ram` and `memory`."""
-    function = click.option(
-        "--memory",
-        type=PATH,
-        metavar="FILE",
-        help="TOML file with the chip's [[regions]] of memory, to place buffers and weights in.",
-    )(function)
-    function = click.option(
-        "--ram", type=parse_size, metavar="SIZE", help="RAM there is: 64K or 64KiB is 65536 bytes, 64KB 64000."
-    )(function)
-    return click.option(
-        "--optimize",
-        type=click.Choice([o.value for o in Optimize]),
-        default=Optimize.TIME.value,
-        show_default=True,
-        help="What to have little of. `ram` takes at most about a tenth more time.",
-    )(function)
-
-
-def tuning_option(function: Function) -> Function:
-    return click.option(
-        "--tuning", type=PATH, metavar="FILE", help="Schedules that `tinycast tune` measured: they go before the usual."
     )(function)
 
 

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from tinycast.cli.common import (
-    PATH,
-    Output,
-    float_io_option,
-    force_option,
-    memory_options,
-    model_argument,
-    output_options,
-    shape_option,
-    state_options,
-    target_option,
-    tuning_option,
-)
+from tinycast.cli.choices import memory_options, network_options, tuning_option
+from tinycast.cli.common import PATH, Output, force_option, model_argument, output_options, target_option
 from tinycast.cli.parameters import parse_size
 from tinycast.cli.quantize import METHODS
 from tinycast.compress.quantize import Calibration, QuantizeOptions
@@ -26,9 +16,7 @@ from tinycast.errors import UsageError
 from tinycast.package import FORMATS, check_output_folder, choose_format, write_artifact
 from tinycast.pipeline import CompileOptions, compile_file
 from tinycast.report.tables import compiled_lines
-from tinycast.schedule.goal import Optimize
 from tinycast.target.load import load_target
-from tinycast.target.regions import read_regions
 
 
 @click.command("compile")
@@ -40,7 +28,9 @@ from tinycast.target.regions import read_regions
 @click.option("--quantize", "scheme", type=click.Choice(["int8"]), help="Quantize the model first.")
 @click.option("--calibration", type=PATH, help="Samples (.npz) to quantize with.")
 @click.option("--method", type=click.Choice(METHODS), help="How the range of a quantized activation is chosen.")
-@float_io_option
+@network_options
+@memory_options
+@tuning_option
 @click.option("--io-layout", type=click.Choice(["onnx", "nhwc"]), default="onnx", help="Order of images at the API.")
 @click.option(
     "--weights",
@@ -48,10 +38,6 @@ from tinycast.target.regions import read_regions
     default="inside",
     help="Of WebAssembly: in the .wasm, or in a file that browsers keep although the code changes.",
 )
-@shape_option
-@state_options
-@memory_options
-@tuning_option
 @click.option("--flash", type=parse_size, metavar="SIZE", help="Flash there is, in the same units.")
 @force_option
 @output_options
@@ -64,16 +50,9 @@ def command(
     scheme: str | None,
     calibration: Path | None,
     method: str | None,
-    io: str,
+    options: CompileOptions,
     io_layout: str,
     weights: str,
-    shapes: tuple[tuple[str, tuple[int, ...]], ...],
-    stateful: bool,
-    states: tuple[tuple[str, str], ...],
-    optimize: str,
-    ram: int | None,
-    memory: Path | None,
-    tuning: Path | None,
     flash: int | None,
     force: bool,
     output: Output,
@@ -90,19 +69,12 @@ def command(
         )
     format_name = choose_format(format_name, load_target(target))
     check_output_folder(folder, force=force)
-    options = CompileOptions(
+    options = replace(
+        options,
         name=name,
         format=format_name,
-        float_io=io == "float",
         channels_last_io=io_layout == "nhwc",
-        shapes=dict(shapes),
-        stateful=stateful,
-        states=dict(states),
         separate_weights=weights == "separate",
-        optimize=Optimize(optimize),
-        ram_bytes=ram,
-        regions=read_regions(memory) if memory else (),
-        tuning=tuning,
         flash_bytes=flash,
         calibration=calibration,
         quantize=QuantizeOptions(calibration=Calibration(method)) if method else QuantizeOptions(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from tinycast.errors import UsageError
 from tinycast.ir.types import inside
+from tinycast.model.files import write_whole
 from tinycast.model.ports import is_foreign
 
 
@@ -30,14 +30,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an .npz file. Raises UsageError where that fails."""
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.getvalue())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UsageError(f"the output cannot be written: {error.strerror}", where=str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, content.getvalue(), "the output")
 
 
 def storable(array: NDArray[Any]) -> NDArray[Any]:

@@ -8,22 +8,11 @@ from typing import Any
 
 import click
 
-from tinycast.cli.common import (
-    PATH,
-    Output,
-    float_io_option,
-    memory_options,
-    model_argument,
-    output_options,
-    shape_option,
-    state_options,
-    target_option,
-)
+from tinycast.cli.choices import memory_options, network_options
+from tinycast.cli.common import PATH, Output, model_argument, output_options, target_option
 from tinycast.pipeline import CompileOptions, compile_source, core_of, read_source, target_of
 from tinycast.report.tables import tune_tables
-from tinycast.schedule.goal import Optimize
 from tinycast.schedule.tuning import Database, read_database
-from tinycast.target.regions import read_regions
 from tinycast.tune.executor import PROCESSES, open_executor
 from tinycast.tune.measure import Measure
 from tinycast.tune.policy import Policy
@@ -60,9 +49,7 @@ _FILE = Path("tinycast-tuning.json")
 )
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; one a core by default.")
 @click.option("--allow-ram", is_flag=True, help="Take schedules that need more RAM too.")
-@float_io_option
-@shape_option
-@state_options
+@network_options
 @memory_options
 @output_options
 def command(
@@ -73,13 +60,7 @@ def command(
     executor_name: str,
     jobs: int | None,
     allow_ram: bool,
-    io: str,
-    shapes: tuple[tuple[str, tuple[int, ...]], ...],
-    stateful: bool,
-    states: tuple[tuple[str, str], ...],
-    optimize: str,
-    ram: int | None,
-    memory: Path | None,
+    options: CompileOptions,
     output: Output,
 ) -> None:
     """Measure schedules of MODEL's layers on the emulated core, and keep the best of each in a database.
@@ -88,15 +69,6 @@ def command(
     layer, so that what was found is kept when tuning is interrupted: it goes on where it stopped. At the end the whole
     network is run with and without it.
     """
-    options = CompileOptions(
-        float_io=io == "float",
-        shapes=dict(shapes),
-        stateful=stateful,
-        states=dict(states),
-        optimize=Optimize(optimize),
-        ram_bytes=ram,
-        regions=read_regions(memory) if memory else (),
-    )
     core = target_of(target, options)
     database = read_database(file) if file.exists() else Database(file.name)
     check_writable(file)

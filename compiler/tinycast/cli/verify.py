@@ -11,7 +11,8 @@ import numpy as np
 import onnx_ir
 
 from tinycast.artifact import Artifact
-from tinycast.cli.common import PATH, Output, float_io_option, output_options, shape_option, state_options
+from tinycast.cli.choices import network_options
+from tinycast.cli.common import PATH, Output, output_options
 from tinycast.cli.parameters import parse_names
 from tinycast.errors import UsageError, VerificationError
 from tinycast.execute.inputs import load_inputs, random_inputs, to_port, to_real
@@ -42,19 +43,14 @@ _RANDOM_SAMPLES = 8
     metavar="TARGETS",
     help=f"Targets, with commas between them, besides that of DIR. Default: host; for a model {','.join(_TARGETS)}.",
 )
-@float_io_option
-@shape_option
-@state_options
+@network_options
 @output_options
 def command(
     subject: Path,
     model_file: Path | None,
     samples: Path | None,
     targets: tuple[str, ...] | None,
-    io: str,
-    shapes: tuple[tuple[str, tuple[int, ...]], ...],
-    stateful: bool,
-    states: tuple[tuple[str, str], ...],
+    options: CompileOptions,
     output: Output,
 ) -> None:
     """Run a compiled model on several targets: all have to give the same bytes, close to ONNX Runtime's.
@@ -65,7 +61,6 @@ def command(
     state the samples are one stream.
     """
     artifacts: dict[str, Artifact] = {}
-    options = CompileOptions(float_io=io == "float", shapes=dict(shapes), stateful=stateful, states=dict(states))
     path = subject
     if subject.is_dir():
         artifact = read_artifact(subject)
@@ -77,14 +72,14 @@ def command(
         raise UsageError("--model goes with a folder", where="--model", fix="give the model or the folder")
     targets = targets or _TARGETS
     drivers = {target: driver_for(load_target(target)) for target in targets}
-    model = load(path, dict(shapes))
+    model = load(path, options.shapes)
     if subject.is_dir():
         manifest = artifact.manifest
         known = {value.name for value in model.graph.inputs}
         options = CompileOptions(
             name=manifest["name"],
             float_io=_has_float_io(manifest, model),
-            shapes=dict(shapes),
+            shapes=options.shapes,
             stateful=any(state["input"] not in known for state in manifest["states"]),
             states={state["input"]: state["output"] for state in manifest["states"] if state["input"] in known},
         )

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinycast.errors import ToolMissingError
 from tinycast.execute.bare import STACK_FIELD_BYTES
 from tinycast.execute.build import build_harness
 from tinycast.execute.samples import inputs_file, join_samples, split_samples
 from tinycast.execute.types import ExecutionError, Measurement
 from tinycast.ir.types import Array
 from tinycast.target.types import Target
-from tinycast.toolchain.find import compiler_for
+from tinycast.toolchain.find import compiler_for, has_compiler
 
 # Instrumented code takes gcc four times as long to optimize as to translate.
 _SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O0")
@@ -36,11 +35,7 @@ class HostDriver:
     name: str = "host"
 
     def available(self) -> bool:
-        try:
-            compiler_for(self.target, self.compiler)
-        except ToolMissingError:
-            return False
-        return True
+        return has_compiler(self.target, self.compiler)
 
     def run(
         self,

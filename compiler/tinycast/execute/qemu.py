@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -13,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tinycast.errors import InternalError, ToolMissingError
+from tinycast.errors import InternalError
 from tinycast.execute.bare import counts_to_measurement
 from tinycast.execute.build import build_bare, measure_firmware
 from tinycast.execute.cycles import Run, estimate_cycles
@@ -25,8 +23,8 @@ from tinycast.ir.types import Array
 from tinycast.resources import resource_dir
 from tinycast.target.load import load_target
 from tinycast.target.types import Target
-from tinycast.toolchain.compiler import cache_dir, run_tool
-from tinycast.toolchain.find import compiler_for, find_program
+from tinycast.toolchain.compiler import build_once, run_tool
+from tinycast.toolchain.find import compiler_for, find_program, has_compiler
 
 _MACHINE_FLAGS = ("-display", "none", "-monitor", "none", "-serial", "none", "-parallel", "none")
 _FIRST_MAJOR_OF_VERSION_2 = 9  # QEMU 9 refuses plugins of API version 1
@@ -42,11 +40,8 @@ class QemuDriver:
     name: str = "qemu"
 
     def available(self) -> bool:
-        try:
-            compiler_for(self.target, self.compiler)
-        except ToolMissingError:
-            return False
-        return bool(self.target.qemu) and shutil.which(self.target.qemu[0]) is not None
+        is_emulated = bool(self.target.qemu) and shutil.which(self.target.qemu[0]) is not None
+        return is_emulated and has_compiler(self.target, self.compiler)
 
     def run(
         self,
@@ -101,12 +96,6 @@ def _counter(emulator: str) -> Path:
     if version is None:
         raise InternalError("QEMU does not tell its version", where=emulator)
     interface = 2 if int(version[1]) >= _FIRST_MAJOR_OF_VERSION_2 else 1
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    plugin = cache_dir() / f"count-{digest}-{interface}.so"
-    if not plugin.exists():
-        with tempfile.TemporaryDirectory(dir=plugin.parent) as temporary:
-            built = Path(temporary) / plugin.name
-            flags = ("-shared", "-fPIC", f"-DTC_PLUGIN_VERSION={interface}")
-            compiler_for(load_target("host")).build([source], built, flags=flags)
-            os.replace(built, plugin)
-    return plugin
+    flags = ("-shared", "-fPIC", f"-DTC_PLUGIN_VERSION={interface}")
+    host = compiler_for(load_target("host"))
+    return build_once(source, f"count-{interface}.so", lambda built: host.build([source], built, flags=flags))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +21,7 @@ from tinycast.ir.types import Array
 from tinycast.resources import resource_dir
 from tinycast.target.load import load_target
 from tinycast.target.types import Target
-from tinycast.toolchain.compiler import cache_dir
+from tinycast.toolchain.compiler import build_once
 from tinycast.toolchain.find import compiler_for, missing_tool
 
 _DATA_ADDRESS = 0xFFFF  # of a symbol in data, which ELF files keep at 0x800000
@@ -85,15 +83,9 @@ def _by_layer(passed: Mapping[int, int]) -> dict[int, int]:
 def _simulator() -> Path:
     """Return the program around simavr, built once and kept in the cache; ToolMissingError without simavr."""
     source = resource_dir("templates") / "harness" / "run_avr.c"
-    program = cache_dir() / f"run_avr-{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}"
-    if not program.exists():
-        with tempfile.TemporaryDirectory(dir=program.parent) as temporary:
-            built = Path(temporary) / program.name
-            host = compiler_for(load_target("host"))
-            host = replace(host, link_flags=(*host.link_flags, "-lsimavr", "-lelf"))
-            try:
-                host.build([source], built, flags=("-std=gnu99",))
-            except InternalError as error:
-                raise missing_tool("libsimavr", "the AVR simulator") from error
-            os.replace(built, program)
-    return program
+    host = compiler_for(load_target("host"))
+    host = replace(host, link_flags=(*host.link_flags, "-lsimavr", "-lelf"))
+    try:
+        return build_once(source, "run_avr", lambda built: host.build([source], built, flags=("-std=gnu99",)))
+    except InternalError as error:
+        raise missing_tool("libsimavr", "the AVR simulator") from error

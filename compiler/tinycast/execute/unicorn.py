@@ -22,7 +22,7 @@ from tinycast.execute.samples import inputs_file, split_samples
 from tinycast.execute.types import ExecutionError, Measurement
 from tinycast.ir.types import Array
 from tinycast.target.types import Target
-from tinycast.toolchain.find import INSTALL_ZIG, compiler_for
+from tinycast.toolchain.find import INSTALL_ZIG, compiler_for, has_compiler
 
 _SYS_OPEN, _SYS_CLOSE, _SYS_WRITE0, _SYS_WRITE, _SYS_READ, _SYS_EXIT = 0x01, 0x02, 0x04, 0x05, 0x06, 0x18
 _STOPPED_APPLICATION_EXIT = 0x20026
@@ -41,11 +41,8 @@ class UnicornDriver:
     name: str = "unicorn"
 
     def available(self) -> bool:
-        try:
-            compiler_for(self.target, self.compiler)
-        except ToolMissingError:
-            return False
-        return bool(self.target.unicorn_cpu) and importlib.util.find_spec("unicorn") is not None
+        is_emulated = bool(self.target.unicorn_cpu) and importlib.util.find_spec("unicorn") is not None
+        return is_emulated and has_compiler(self.target, self.compiler)
 
     def run(
         self,

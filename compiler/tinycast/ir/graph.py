@@ -69,6 +69,9 @@ class Op(ABC):
     """
 
     pattern: ClassVar[Pattern]
+    broadcasts: ClassVar[bool] = (
+        True  # whether all inputs are laid out as the output; else the first, others are tables
+    )
     has_wide_form: ClassVar[bool] = False  # whether `integer_form` takes activations of 16 bits as well
 
     @abstractmethod

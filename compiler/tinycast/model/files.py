@@ -73,17 +73,18 @@ def to_bytes(model: ir.Model) -> bytes:
 
 def save(model: ir.Model, path: str | os.PathLike[str]) -> None:
     """Write the model, weights inside, whole or not at all. Raises UsageError where the folder cannot be written."""
-    path = Path(path)
-    content = to_bytes(model)
+    write_whole(Path(path), to_bytes(model), "the model")
+
+
+def write_whole(path: Path, content: bytes, what: str) -> None:
+    """Write a file whole or not at all; `what` names it in the UsageError where that fails."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
         raise UsageError(
-            f"the model cannot be written: {error.strerror}",
-            where=str(path),
-            fix="check the folder and its permissions",
+            f"{what} cannot be written: {error.strerror}", where=str(path), fix="check the folder and its permissions"
         ) from None
     finally:
         temporary.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ class Lines(Op):
     """
 
     pattern = Pattern.ELEMENTWISE
+    broadcasts = False
     length: int
     meaning: str = "Table"
 

@@ -95,6 +95,7 @@ class Table(Op):
     """y = table[x + 128]: any function of one int8. Inputs: x, table (256 elements)."""
 
     pattern = Pattern.ELEMENTWISE
+    broadcasts = False
     meaning: str = "Table"
 
     @property

@@ -31,6 +31,7 @@ class Move(Op):
     """Base of the operators that take elements from their first input: the same for every element type."""
 
     pattern = Pattern.INJECTIVE
+    broadcasts = False  # positions
     has_wide_form = True
 
     def integer_form(self, form: IntegerForm) -> Value | None:

@@ -111,6 +111,7 @@ class IntegerSoftmax(Op):
     """
 
     pattern = Pattern.ROWS
+    broadcasts = False
     axis: int
     factor: int
     fraction: int

@@ -13,11 +13,10 @@ from tinycast.ir.graph import Tensor, Tile
 from tinycast.ir.types import DType
 from tinycast.ops.window import Window
 from tinycast.tvm_bridge import expr as te
+from tinycast.tvm_bridge.winograd_kernels import CHANNELS
 
 OUTPUTS = 2  # rows and columns of a tile
 PATCH = 4  # rows and columns that it reads
-LEAST_TILES = 4  # which the micro-kernel computes together
-CHANNELS = 8  # its vectors
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,8 @@ from tinycast.ir.types import Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.group_norm import IntegerGroupNorm
-from tinycast.ops.lines import Lines
 from tinycast.ops.pool import Pool
-from tinycast.ops.quantize import Table
-from tinycast.ops.shape import TO_NCHW, TO_NHWC, Move, Reshape, Transpose, perm_back
-from tinycast.ops.softmax import IntegerSoftmax
+from tinycast.ops.shape import TO_NCHW, TO_NHWC, Reshape, Transpose, perm_back
 
 
 def convert_to_nhwc(program: Program) -> int:
@@ -166,9 +163,7 @@ def _sink_past(
     if op is None or len(call.output.shape) != rank:
         return False
     back = perm_back(perm)
-    # Tables, exponentials and positions are not broadcast.
-    has_tables = isinstance(call.op, Lines | Table | Move | IntegerSoftmax)
-    tables = 1 if has_tables else len(call.inputs)
+    tables = len(call.inputs) if call.op.broadcasts else 1
     inputs: list[Value] = []
     build = Builder(program, call.source, "Transpose")
     uses = program.consumers()
@@ -249,7 +244,7 @@ def _before_reshape(call: Call, value: Value, source: Call | None, before: tuple
     if value.data is None:
         reshaped = source is not None and isinstance(source.op, Reshape) and value.shape == shape
         return source.inputs[0] if source is not None and reshaped else None
-    if value.size == 1 or isinstance(call.op, Lines | Table):
+    if value.size == 1 or not call.op.broadcasts:
         return value
     if value.size != value.shape[-1] or shape[-1:] != before[-1:]:
         return None

@@ -25,22 +25,25 @@ def copy_what_is_not_indexed(steps: Sequence[Step]) -> list[Step]:
         for at in [i for i in constant_parameters(step) if i not in readable]:
             value = step.arguments[at]
             assert isinstance(value, Value)
-            copying, copy = copy_step(step, value, len(result))
+            # Element by element: functions of runtime_c would read data.
+            body = f"for (int32_t i = 0; i < {value.size}; ++i) {{\n    copy[i] = weights[i];\n}}"
+            copying, copy = copy_step(step, value, len(result), body)
             result.append(copying)
             step = replace(step, arguments=(*step.arguments[:at], copy, *step.arguments[at + 1 :]))
         result.append(step)
     return result
 
 
-def copy_step(step: Step, value: Value, number: int) -> tuple[Step, Value]:
-    """A step that copies a constant of `step` to RAM, element by element, and the copy."""
+def copy_step(
+    step: Step, value: Value, number: int, body: str, runtime: frozenset[str] = frozenset()
+) -> tuple[Step, Value]:
+    """A step that copies a constant of `step`, `weights` in `body`, to RAM; and the copy."""
     copy = Value(f"{value.name}.in_ram_{number}", value.shape, value.dtype)
     parameters = (
         Parameter("weights", value.dtype, Role.INPUT, value.bytes),
         Parameter("copy", value.dtype, Role.OUTPUT, value.bytes),
     )
-    body = f"for (int32_t i = 0; i < {value.size}; ++i) {{\n    copy[i] = weights[i];\n}}"
-    kernel = Kernel("copy_weights", parameters, body)
+    kernel = Kernel("copy_weights", parameters, body, runtime=runtime)
     return Step(f"{step.name}.weights", "CopyWeights", kernel, (value, copy), step.sources), copy
 
 

@@ -65,8 +65,7 @@ def _promising(
 def _with_copy(steps: Sequence[Step], name: str, value: Value) -> list[Step]:
     at = next(i for i, s in enumerate(steps) if s.name == name and any(a is value for a in s.arguments))
     step = steps[at]
-    copying, copy = copy_step(step, value, at)
     body = f"tc_copy(copy, weights, {value.bytes});"
-    copying.kernel = replace(copying.kernel, body=body, runtime=frozenset({"tc_copy.h"}))
+    copying, copy = copy_step(step, value, at, body, frozenset({"tc_copy.h"}))
     reading = replace(step, arguments=tuple(copy if a is value else a for a in step.arguments))
     return [*steps[:at], copying, reading, *steps[at + 1 :]]

@@ -9,8 +9,9 @@ import numpy as np
 from tinycast.ir.graph import Call, Tile
 from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
-from tinycast.ops.winograd import CHANNELS, LEAST_TILES, OUTPUTS
+from tinycast.ops.winograd import OUTPUTS
 from tinycast.target.types import Target
+from tinycast.tvm_bridge.winograd_kernels import CHANNELS, TILES
 
 _LARGEST_SUM = 2**29 - 1  # four times the sum has to fit 32 bits
 _MOST_FLOAT_CHANNELS = 1024  # they are added up one after the other: the error grows with them
@@ -28,7 +29,7 @@ def winograd_strip(anchor: Call, tile: Tile, target: Target) -> int:
     if not fits or width <= OUTPUTS or tile.input_channels % CHANNELS or not _sums_fit(anchor):
         return 0
     tile_columns = ceil(width / OUTPUTS)
-    least = ceil(LEAST_TILES / tile_columns)
+    least = ceil(TILES / tile_columns)
     costs = {n: _instructions(anchor, tile, n) for n in range(least, ceil(height / OUTPUTS) + 1)}
     if not costs or min(costs.values()) >= _direct_instructions(anchor, tile):
         return 0
@@ -62,7 +63,7 @@ def _instructions(anchor: Call, tile: Tile, strip: int) -> int:
     vectors = tile.input_channels // (CHANNELS if tile.lanes > 1 else CHANNELS // 2)
     patches = tiles * vectors * (16 + 32 + 16)
     weights = vectors * CHANNELS * (9 + 35 + 16)
-    products = ceil(tiles / LEAST_TILES) * 16 * (units * (5 * LEAST_TILES + 2) + 4 * LEAST_TILES)
+    products = ceil(tiles / TILES) * 16 * (units * (5 * TILES + 2) + 4 * TILES)
     sums = tiles * 2 * (16 + 24 + 8)
     strips = ceil(height / (OUTPUTS * strip))
     return strips * (patches + ceil(channels / CHANNELS) * (weights + products + sums))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -76,6 +77,17 @@ def run_tool(command: Sequence[str], *, what: str) -> str:
             fix="run it on the host target",
         )
     raise InternalError(what, where=message)
+
+
+def build_once(source: Path, name: str, build: Callable[[Path], None]) -> Path:
+    """The file called `name` that `build` writes to the path it gets: kept in the cache as long as `source` stays."""
+    kept = cache_dir() / f"{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}-{name}"
+    if not kept.exists():
+        with tempfile.TemporaryDirectory(dir=kept.parent) as temporary:
+            built = Path(temporary) / name
+            build(built)
+            os.replace(built, kept)
+    return kept
 
 
 def cache_dir() -> Path:

@@ -40,6 +40,15 @@ def compiler_for(target: Target, prefer: str | None = None) -> Compiler:
         return find_zig(target)
 
 
+def has_compiler(target: Target, prefer: str | None = None) -> bool:
+    """Whether `compiler_for` finds one."""
+    try:
+        compiler_for(target, prefer)
+    except ToolMissingError:
+        return False
+    return True
+
+
 def find_gcc(target: Target) -> Compiler:
     """Return the machine's own `cc` for a host target, else the target's cross gcc."""
     if target.platform is Platform.HOST:

@@ -95,6 +95,14 @@ def measure_choice(task: KernelTask, choice: Choice) -> Measured:
         return Measured(choice, failure=error.what.strip().partition("\n")[0])
 
 
+def agree(actual: Array, expected: Array, tolerance: float) -> bool:
+    """Whether two outputs are the same: integers to the byte, floats within `tolerance` of the largest."""
+    if expected.dtype.kind != "f":
+        return bool(np.array_equal(actual, expected))
+    limit = tolerance * float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
+    return bool(np.allclose(actual, expected, rtol=0, atol=limit, equal_nan=True))
+
+
 def counting_driver(target: Target) -> Driver:
     """What runs the target and counts its instructions."""
     return WasmtimeDriver(target, counts=True) if target.platform is Platform.WASM else driver_for(target)
@@ -109,7 +117,7 @@ def _measure(task: KernelTask, choice: Choice) -> Measured:
     driver = counting_driver(task.target)
     run = driver.run(artifact.files, artifact.manifest, {name: array[np.newaxis] for name, array in inputs.items()})
     output = task.calls[-1].output
-    if not _agrees(run.outputs["output"].reshape(-1), expected.reshape(-1)):
+    if not agree(run.outputs["output"].reshape(-1), expected.reshape(-1), _FLOAT_TOLERANCE):
         return Measured(choice, failure=f"the kernel does not give the reference's values for {output.name}")
     if run.instructions is None:
         return Measured(choice, failure=f"{driver.name} counts no instructions")
@@ -163,11 +171,3 @@ def _random(random: np.random.Generator, kind: TensorType) -> Array:
         return random.standard_normal(kind.shape).astype(np.float32)
     low, high = (-128, 127) if kind.dtype is DType.INT8 else (0, 1 if kind.dtype is DType.BOOL else _LARGEST_INDEX)
     return random.integers(low, high, kind.shape, endpoint=True).astype(kind.dtype.numpy)
-
-
-def _agrees(actual: Array, expected: Array) -> bool:
-    if expected.dtype == np.float32:
-        finite = np.abs(expected[np.isfinite(expected)])
-        limit = _FLOAT_TOLERANCE * float(finite.max(initial=0.0))
-        return bool(np.allclose(actual, expected, rtol=0, atol=limit, equal_nan=True))
-    return bool(np.array_equal(actual, expected))

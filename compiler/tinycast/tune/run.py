@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tinycast.errors import InternalError, UsageError, VerificationError
 from tinycast.execute.inputs import random_inputs
 from tinycast.ir.kernel import Compiled
+from tinycast.model.files import write_whole
 from tinycast.pipeline import build
 from tinycast.schedule.choice import Choice, choices_of
 from tinycast.schedule.tuning import Asked, Database, Tuning, core_key, shipped
 from tinycast.target.types import Target
-from tinycast.tune.measure import KernelTask, Measure, Measured, NetworkFigures, counting_driver, measure_choice
+from tinycast.tune.measure import KernelTask, Measure, Measured, NetworkFigures, agree, counting_driver, measure_choice
 from tinycast.tune.policy import Policy
 from tinycast.tune.search import Found, search
 
+_FLOAT_TOLERANCE = 1e-4  # of the largest output: layers add up
 Make = Callable[[Tuning], Compiled]  # compiles the model
 Save = Callable[[Database], None]
 Tell = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
@@ -110,24 +110,17 @@ def tune(
 
 def write_database(database: Database, file: Path) -> None:
     """Write the file as a whole or not at all. Raises UsageError where it cannot be written."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_text(database.text(), encoding="utf-8")
-        os.replace(temporary, file)
-    except OSError as error:
-        raise _unwritable(file, error.strerror or str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(file, database.text().encode(), "the tuning database")
 
 
 def check_writable(file: Path) -> None:
     """Raise UsageError where the file could not be written."""
     if not os.access(file.parent, os.W_OK) or file.is_dir():
-        raise _unwritable(file, "no folder that can be written to")
-
-
-def _unwritable(file: Path, why: str) -> UsageError:
-    return UsageError(f"the tuning database cannot be written: {why}", where=str(file), fix="name another file")
+        raise UsageError(
+            "the tuning database cannot be written: no folder that can be written to",
+            where=str(file),
+            fix="name another file",
+        )
 
 
 def _tasks(asked: Mapping[str, Asked], target: Target) -> Iterator[KernelTask]:
@@ -229,12 +222,7 @@ def _module_bytes(files: Mapping[str, bytes]) -> int:
 def _compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     for name, expected in before.items():
         actual = after[name]
-        if expected.dtype.kind == "f":
-            limit = 1e-4 * float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
-            same = np.allclose(actual, expected, rtol=0, atol=limit, equal_nan=True)
-        else:
-            same = np.array_equal(actual, expected)
-        if not same:
+        if not agree(actual, expected, _FLOAT_TOLERANCE):
             raise VerificationError(
                 f"the tuned network gives other values of {name}",
                 where="tune",

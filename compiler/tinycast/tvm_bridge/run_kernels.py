@@ -110,14 +110,14 @@ def _register_depthwise(kernel: DepthwiseKernel) -> str:
 
 
 @cache
-def start_sums(shape: tuple[int, ...]) -> str:
-    """Nothing: what sets sums to zero before the kernels above, which set them themselves."""
-    header = [f'    sums: T.Buffer(({", ".join(map(str, shape))},), "int32", offset_factor=1, scope="local"),']
+def start_sums(shape: tuple[int, ...], dtype: str = "int32") -> str:
+    """Nothing: what sets sums to zero before kernels that set them themselves."""
+    header = [f'    sums: T.Buffer(({", ".join(map(str, shape))},), "{dtype}", offset_factor=1, scope="local"),']
     regions = ["T.reads()", f"T.writes(sums[{', '.join(f'0:{n}' for n in shape)}])"]
-    index, loops = loops_of(dict(zip("ijk", shape, strict=False)), "")
-    meaning = [*loops, f"        sums[{', '.join(index.values())}] = 0"]
+    index, loops = loops_of(dict(zip("ijklm", shape, strict=False)), "")
+    meaning = [*loops, f"        sums[{', '.join(index.values())}] = T.{dtype}(0)"]
     functions = [function_of(header, regions, body) for body in (meaning, ["T.evaluate(0)"])]
-    return register(f"tinycast.start_sums_{'_'.join(map(str, shape))}", *functions)
+    return register(f"tinycast.start_sums_{dtype}_{'_'.join(map(str, shape))}", *functions)
 
 
 @cache

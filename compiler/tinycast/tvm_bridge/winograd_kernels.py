@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from functools import cache
 
-from tvm.script import from_source, tirx
-
 from tinycast.tvm_bridge.micro_kernels import register
+from tinycast.tvm_bridge.run_kernels import function_of, loops_of, start_sums
 
-_CHANNELS = 8
-_TILES = 4  # computed together
+CHANNELS = 8  # of a kernel's sums
+TILES = 4  # computed together
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class WinogradKernel:
         return _register(self, "patches")
 
     def register_start(self) -> str:
-        """Of what sets sums to zero: nothing takes its place, since what computes them does not add to them."""
-        return _register(self, "start")
+        """Of what sets sums to zero."""
+        return start_sums(tuple(n for n in _outputs(self).values() if n > 1), _types(self)[2])
 
     def register_sums(self) -> str:
         """Of what computes the sums of eight output channels."""
@@ -37,8 +36,8 @@ class WinogradKernel:
 
 @cache
 def _register(kernel: WinogradKernel, part: str) -> str:
-    make = {"patches": _patches, "start": _start, "sums": _sums}[part]
-    functions = [from_source("\n".join(lines), {"T": tirx}) for lines in make(kernel)]
+    header, regions, *bodies = {"patches": _patches, "sums": _sums}[part](kernel)
+    functions = [function_of([f"    {parameter}," for parameter in header], regions, body) for body in bodies]
     return register(f"tinycast.winograd_{part}_{'_'.join(map(str, astuple(kernel)))}", *functions)
 
 
@@ -49,60 +48,28 @@ def _types(kernel: WinogradKernel) -> tuple[str, str, str, str]:
     return "int8", "int16", "int32", "tc_winograd_"
 
 
-def _function(parameters: list[str], reads: str, writes: str, body: list[str]) -> list[str]:
-    return [
-        "@T.prim_func(s_tir=True)",
-        "def kernel(",
-        *(f"    {parameter}," for parameter in parameters),
-        ") -> None:",
-        '    with T.sblock("root"):',
-        f"        T.reads({reads})",
-        f"        T.writes({writes})",
-        *(f"        {line}" for line in body),
-    ]
-
-
-def _loops(extents: dict[str, int], reduced: str) -> list[str]:
-    """The loops that are longer than 1, and their block's axes."""
-    kept = [name for name, extent in extents.items() if extent > 1]
-    kinds = "".join("R" if name in reduced else "S" for name in kept)
-    return [
-        f"for {', '.join(kept)} in T.grid({', '.join(str(extents[name]) for name in kept)}):",
-        '    with T.sblock("element"):',
-        f'        {", ".join(f"v{name}" for name in kept)} = T.axis.remap("{kinds}", [{", ".join(kept)}])',
-    ]
-
-
-def _patches(kernel: WinogradKernel) -> tuple[list[str], list[str]]:
+def _patches(kernel: WinogradKernel) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Parameters, what they read and write, what it means, and its call."""
     narrow, wide, _, prefix = _types(kernel)
     rows, columns, channels = kernel.tile_rows, kernel.tile_columns, kernel.channels
     height, length = rows * 2 + 2, (columns * 2 + 2) * channels
     extents = {"y": rows, "u": 4, "v": 4, "z": columns, "c": channels}
     place, shape = _place(extents)
+    index, loops = loops_of(extents, "")
     parameters = [
         f'rows: T.Buffer(({height}, {length}), "{narrow}", offset_factor=1, strides=[T.int32(), 1])',
         f'patches: T.Buffer(({shape}), "{wide}", offset_factor=1)',
     ]
-    element = f"rows[{_index(extents, 'y')} * 2 + vu, (vz * 2 + vv) * {channels} + vc]"
+    element = f"rows[{index['y']} * 2 + vu, (vz * 2 + vv) * {channels} + vc]"
     copied = element if narrow == wide else f'T.Cast("{wide}", {element})'
-    meaning = [*_loops(extents, ""), f"        patches[{place}] = {copied}"]
+    meaning = [*loops, f"        patches[{place}] = {copied}"]
     pointers = 'patches.access_ptr("w"), rows.access_ptr("r"), rows.strides[0]'
     call = f'T.evaluate(T.call_extern("int32", "{prefix}patches", {pointers}, {rows}, {columns}, {channels}))'
-    reads, writes = f"rows[0:{height}, 0:{length}]", f"patches[{_whole(shape)}]"
-    return _function(parameters, reads, writes, meaning), _function(parameters, reads, writes, [call])
+    regions = [f"T.reads(rows[0:{height}, 0:{length}])", f"T.writes(patches[{_whole(shape)}])"]
+    return parameters, regions, meaning, [call]
 
 
-def _start(kernel: WinogradKernel) -> tuple[list[str], list[str]]:
-    _, _, total, _ = _types(kernel)
-    extents = _outputs(kernel)
-    place, shape = _place(extents)
-    parameters = [f'sums: T.Buffer(({shape}), "{total}", offset_factor=1, scope="local")']
-    meaning = [*_loops(extents, ""), f"        sums[{place}] = T.{total}(0)"]
-    writes = f"sums[{_whole(shape)}]"
-    return _function(parameters, "", writes, meaning), _function(parameters, "", writes, ["T.evaluate(0)"])
-
-
-def _sums(kernel: WinogradKernel) -> tuple[list[str], list[str]]:
+def _sums(kernel: WinogradKernel) -> tuple[list[str], list[str], list[str], list[str]]:
     narrow, wide, total, prefix = _types(kernel)
     rows, columns, channels = kernel.tile_rows, kernel.tile_columns, kernel.channels
     units = channels // kernel.lanes
@@ -110,45 +77,42 @@ def _sums(kernel: WinogradKernel) -> tuple[list[str], list[str]]:
     row, row_extent = ("vy, ", f"{rows}, ") if rows > 1 else ("", "")
     read = f"{row_extent}4, 4, {columns}, {channels}"
     place, written = _place(_outputs(kernel))
-    factor = f"{9 * units}, {_CHANNELS}, {kernel.lanes}"
+    factor = f"{9 * units}, {CHANNELS}, {kernel.lanes}"
     parameters = [
         f'patches: T.Buffer(({read}), "{wide}", offset_factor=1)',
         f'weight: T.Buffer(({factor}), "{narrow}", offset_factor=1)',
         f'sums: T.Buffer(({written}), "{total}", offset_factor=1, scope="local")',
     ]
-    lane = _index(extents, "k")
+    index, loops = loops_of(extents, "rqpk")
+    lane = index["k"]
     factors = (
         f"patches[{row}vi + vr, vj + vq, vz, vp * {kernel.lanes} + {lane}]",
         f"weight[(vr * 3 + vq) * {units} + vp, vl, {lane}]",
     )
     product = " * ".join(f if total == wide else f'T.Cast("{total}", {f})' for f in factors)
-    meaning = [*_loops(extents, "rqpk"), f"        sums[{place}] = sums[{place}] + {product}"]
+    meaning = [*loops, f"        sums[{place}] = sums[{place}] + {product}"]
     pointers = ", ".join(
         f'{name}.access_ptr("{mode}")'
         for name, mode in (("sums", "w"), ("patches", "r"), ("weight", "r"), ("spread", "rw"), ("products", "rw"))
     )
     call = [
-        f'spread = T.alloc_buffer(({16 * channels * _CHANNELS},), "{wide}", scope="local")',
-        f'products = T.alloc_buffer(({16 * _TILES * _CHANNELS},), "{total}", scope="local")',
+        f'spread = T.alloc_buffer(({16 * channels * CHANNELS},), "{wide}", scope="local")',
+        f'products = T.alloc_buffer(({16 * TILES * CHANNELS},), "{total}", scope="local")',
         f'T.evaluate(T.call_extern("int32", "{prefix}sums", {pointers}, {rows * columns}, {channels}))',
     ]
     writes = f"sums[{_whole(written)}]"
-    reads = f"{writes}, patches[{_whole(read)}], weight[{_whole(factor)}]"
-    return _function(parameters, reads, writes, meaning), _function(parameters, reads, writes, call)
+    regions = [f"T.reads({writes}, patches[{_whole(read)}], weight[{_whole(factor)}])", f"T.writes({writes})"]
+    return parameters, regions, meaning, call
 
 
 def _outputs(kernel: WinogradKernel) -> dict[str, int]:
-    return {"y": kernel.tile_rows, "z": kernel.tile_columns, "i": 2, "j": 2, "l": _CHANNELS}
+    return {"y": kernel.tile_rows, "z": kernel.tile_columns, "i": 2, "j": 2, "l": CHANNELS}
 
 
 def _place(extents: dict[str, int]) -> tuple[str, str]:
     """The index of an element, and the shape of the buffer."""
     kept = [name for name in extents if extents[name] > 1]
     return ", ".join(f"v{name}" for name in kept), ", ".join(str(extents[name]) for name in kept)
-
-
-def _index(extents: dict[str, int], name: str) -> str:
-    return f"v{name}" if extents[name] > 1 else "0"
 
 
 def _whole(shape: str) -> str:
