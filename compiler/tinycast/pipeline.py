@@ -15,7 +15,7 @@ import onnx_ir
 
 from tinycast.artifact import Artifact
 from tinycast.compress.quantize import QuantizeOptions, quantize
-from tinycast.emit import c_identifier, emit_c, emit_wasm, finish_wasm, wasm_package
+from tinycast.emit import c_identifier, emit_c, emit_wasm, finish_wasm, has_relaxed_dots, wasm_package
 from tinycast.errors import FitError, UsageError
 from tinycast.execute.fit import check_constants, check_flash, check_ram, check_weights
 from tinycast.ir.kernel import Compiled, MemoryPlan, Step
@@ -42,7 +42,7 @@ from tinycast.schedule.tuning import Tuning, databases, shipped
 from tinycast.schedule.weight_copies import place_in_regions
 from tinycast.target.load import load_target
 from tinycast.target.types import Platform, Region, RegionKind, Target
-from tinycast.toolchain.wasm import build_wasm
+from tinycast.toolchain.wasm import build_trial, build_wasm
 
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
 
@@ -275,7 +275,8 @@ def build(
     faster = [c for c in others if c.target.name == compiled.target.faster and runtime(c) != runtime(compiled)]
     modules = [link(c) for c in (compiled, *others) if c.target.name != compiled.target.faster]
     linked = link(faster[0]) if faster else None
-    loaders = wasm_package(*modules, faster=linked, separate_weights=separate_weights)
+    trial = build_trial(faster[0].target) if faster and has_relaxed_dots(emit_wasm(faster[0])) else None
+    loaders = wasm_package(*modules, faster=linked, trial=trial, separate_weights=separate_weights)
     return package(loaders, package_format, compiled.target)
 
 

@@ -63,6 +63,9 @@ static inline tc_lanes tc_lanes_shift(tc_lanes value, int32_t count)
 /* tc_mulhi_add of each. */
 static inline tc_lanes tc_lanes_mulhi_add(tc_lanes a, tc_lanes b, tc_lanes c)
 {
+    /* Compilers widen what they see twice only once, and then find no `extmul` but a product of 64 by 64 bits, which
+     * takes engines nine instructions. */
+    __asm__ volatile("" : "+r"(b));
     v128_t low = wasm_i64x2_extmul_low_i32x4(a, b);
     v128_t high = wasm_i64x2_extmul_high_i32x4(a, b);
     return wasm_i32x4_add(wasm_i32x4_shuffle(low, high, 1, 3, 5, 7), c);

@@ -35,28 +35,33 @@ TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weigh
     TC_STORE_SUMS
 }
 
+/* Neighbouring positions share what is woven of two columns, so that it is made once, and kept no longer than needed. */
 TC_INLINE void tc_depthwise_pairs(int32_t *sums, const int16_t *x, const int8_t *weight, int32_t positions,
                                   int32_t step, int32_t rows, int32_t row_stride, int32_t pairs, int32_t tap_step)
 {
+    const int32_t unit = TC_COLUMN_STEP;
     TC_LOAD_SUMS
     for (int32_t row = 0; row < rows; ++row) {
-        const int16_t *tap = x;
-        for (int32_t i = 0; i < pairs; ++i) {
-            v128_t weight_low = wasm_i16x8_load8x8(weight);
-            v128_t weight_high = wasm_i16x8_load8x8(weight + 8);
+        TC_EACH(((positions - 1) * step + (2 * pairs - 2) * tap_step) / unit + 1, column)
+        {
+            const int16_t *tap = x + column * unit;
+            v128_t first = wasm_v128_load(tap);
+            v128_t second = wasm_v128_load(tap + tap_step);
+            v128_t pairs_low = wasm_i16x8_shuffle(first, second, 0, 8, 1, 9, 2, 10, 3, 11);
+            v128_t pairs_high = wasm_i16x8_shuffle(first, second, 4, 12, 5, 13, 6, 14, 7, 15);
             TC_EACH_POSITION
             {
-                v128_t first = wasm_v128_load(tap + p * step);
-                v128_t second = wasm_v128_load(tap + p * step + tap_step);
-                v128_t pairs_low = wasm_i16x8_shuffle(first, second, 0, 8, 1, 9, 2, 10, 3, 11);
-                v128_t pairs_high = wasm_i16x8_shuffle(first, second, 4, 12, 5, 13, 6, 14, 7, 15);
-                low[p] = wasm_i32x4_add(low[p], wasm_i32x4_dot_i16x8(pairs_low, weight_low));
-                high[p] = wasm_i32x4_add(high[p], wasm_i32x4_dot_i16x8(pairs_high, weight_high));
+                const int32_t offset = column * unit - p * step;
+                const int32_t pair = offset / (2 * tap_step);
+                if (offset >= 0 && offset % (2 * tap_step) == 0 && pair < pairs) {
+                    const int8_t *both = weight + pair * 16;
+                    low[p] = wasm_i32x4_add(low[p], wasm_i32x4_dot_i16x8(pairs_low, wasm_i16x8_load8x8(both)));
+                    high[p] = wasm_i32x4_add(high[p], wasm_i32x4_dot_i16x8(pairs_high, wasm_i16x8_load8x8(both + 8)));
+                }
             }
-            tap += 2 * tap_step;
-            weight += 16;
         }
         x += row_stride;
+        weight += pairs * 16;
     }
     TC_STORE_SUMS
 }

@@ -11,6 +11,9 @@
 #define TC_EACH(count, index) _Pragma("clang loop unroll(full)") for (int32_t index = 0; index < (count); ++index)
 #define TC_EACH_POSITION TC_EACH(positions, p)
 
+/* How many elements apart the columns of a depthwise tile lie: positions and taps both are a multiple of it apart. */
+#define TC_COLUMN_STEP (positions == 1 || step % tap_step == 0 ? tap_step : step)
+
 /* `count` times STEP, the name of a macro. Only a few steps are written out: of many, the compiler would load ahead so
  * much that V8 keeps sums on the stack, at half the speed. */
 #define TC_STEPS(count, STEP)                                                                                          \

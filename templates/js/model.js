@@ -241,7 +241,8 @@ export class Model extends Ports {
 
   #check(status) {
     if (status) {
-      throw new Error(this.tell(`the model returned error ${status}`));
+      const what = status === 1 ? "this engine computes relaxed SIMD in another way; load another build" : "";
+      throw new Error(this.tell(what || `the model returned error ${status}`));
     }
   }
 

@@ -29,7 +29,7 @@ CORES = (
     "cortex-m55",
     "rv32imc",
 )
-FAST = ("host", "wasm32", "wasm32-scalar")
+FAST = ("host", "wasm32", "wasm32-relaxed", "wasm32-scalar")
 INT8 = ("digits_int8", "kws_int8_qdq", "ic_int8_qdq", "ad_int8_qdq")
 FLOAT = ("digits", "kws_float", "ic_float", "ad_float")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tinycast.execute.select import driver_for
 from tinycast.ir.graph import interpret
+from tinycast.ir.kernel import Compiled
 from tinycast.model import simplify
 from tinycast.pipeline import build, compile_model
 from tinycast.program.lower import to_integers
@@ -21,12 +22,7 @@ from tinycast.target.types import Target
 
 Array = npt.NDArray[Any]
 WASM = load_target("wasm32")
-PLAIN = replace(
-    load_target("host"),
-    micro_kernels=WASM.micro_kernels,
-    row_positions=WASM.row_positions,
-    instructions=WASM.instructions,
-)
+RELAXED = load_target("wasm32-relaxed")
 SAMPLES = 3
 
 
@@ -99,8 +95,21 @@ def model(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
-def run(proto: onnx.ModelProto, rng: np.random.Generator, target: Target = WASM) -> tuple[str, Array, Array]:
-    """The C of the kernels, the outputs of the target and those of the reference."""
+@dataclass(frozen=True)
+class Layer:
+    """A compiled layer, inputs for it, and what the reference makes of them."""
+
+    compiled: Compiled
+    samples: Array
+    expected: Array
+
+    @property
+    def bodies(self) -> str:
+        """The C of its kernels."""
+        return "\n".join(step.kernel.body for step in self.compiled.steps)
+
+
+def compile_layer(proto: onnx.ModelProto, rng: np.random.Generator, target: Target) -> Layer:
     imported = onnx_ir.from_proto(onnx.shape_inference.infer_shapes(proto))
     simplify(imported)
     program = to_integers(imported, "layer")
@@ -110,30 +119,72 @@ def run(proto: onnx.ModelProto, rng: np.random.Generator, target: Target = WASM)
     else:
         x = rng.standard_normal((SAMPLES, *value.shape)).astype(np.float32)
     expected = np.stack([interpret(program, [one])[program.outputs[0]] for one in x])
-    compiled = compile_model(imported, target, "layer", "0" * 64)
-    bodies = "\n".join(step.kernel.body for step in compiled.steps)
-    artifact = build(compiled)
     samples = x[:, 0] if value.shape[0] == 1 and len(value.shape) > 1 else x
-    (outputs,) = driver_for(target).run(artifact.files, artifact.manifest, {"x": samples}).outputs.values()
-    return bodies, outputs.reshape(SAMPLES, -1), expected.reshape(SAMPLES, -1)
+    compiled = compile_model(imported, target, "layer", "0" * 64)
+    return Layer(compiled, samples, expected.reshape(SAMPLES, -1))
+
+
+def run(proto: onnx.ModelProto, rng: np.random.Generator, target: Target = WASM) -> tuple[str, Array, Array]:
+    """The C of the kernels, the outputs of the target and those of the reference."""
+    layer = compile_layer(proto, rng, target)
+    artifact = build(layer.compiled)
+    inputs = {"x": layer.samples}
+    (outputs,) = driver_for(target).run(artifact.files, artifact.manifest, inputs).outputs.values()
+    return layer.bodies, outputs.reshape(SAMPLES, -1), layer.expected
+
+
+def plain(target: Target) -> Target:
+    """The host, with the target's schedules and the generic C of its micro-kernels."""
+    same = {key: getattr(target, key) for key in ("micro_kernels", "row_positions", "instructions")}
+    return replace(load_target("host"), **same)
 
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("kind", ["conv", "pointwise", "depthwise", "gemm"])
-def test_int8_layers_give_the_references_bytes(kind: str, seed: int) -> None:
+@pytest.mark.parametrize("target", [WASM, RELAXED], ids=lambda target: target.name)
+def test_int8_layers_give_the_references_bytes(target: Target, kind: str, seed: int) -> None:
     rng = np.random.default_rng([seed, *kind.encode()])
-    bodies, outputs, expected = run(model(rng, kind, int8=True), rng)
-    assert ("tc_depthwise_pairs(" if kind == "depthwise" else "tc_dot_pairs(") in bodies
+    bodies, outputs, expected = run(model(rng, kind, int8=True), rng, target)
+    if kind == "depthwise":  # by quads where a column fills them
+        assert "tc_depthwise_pairs(" in bodies or (target is RELAXED and "tc_depthwise_quads(" in bodies)
+    else:
+        assert ("tc_dot_pairs(" if target is WASM else "tc_dot_quads(") in bodies
     assert len(np.unique(expected)) > 10
+    np.testing.assert_array_equal(outputs, expected)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (3, 2), (1, 5), (5, 4), (7, 1)])
+@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (2, 2), (3, 2), (2, 3), (1, 3)])
+@pytest.mark.parametrize("target", [WASM, RELAXED], ids=lambda target: target.name)
+def test_depthwise_windows_of_all_kinds(target: Target, stride: int, dilation: int, kernel: tuple[int, int]) -> None:
+    rng = np.random.default_rng([stride, dilation, *kernel])
+    proto = model(rng, "depthwise", int8=True)
+    node = next(node for node in proto.graph.node if node.op_type == "Conv")
+    channels = 19
+    shape = (1, channels, 17, 31)
+    own = {"strides": [1, stride], "dilations": [1, dilation], "pads": [1, 0, 0, 2], "group": channels}
+    del node.attribute[:]
+    node.attribute.extend(helper.make_attribute(key, value) for key, value in own.items())
+    for name, data in {
+        "w": rng.integers(-127, 128, (channels, 1, *kernel)).astype(np.int8),
+        "w_scale": rng.uniform(0.005, 0.02, channels).astype(np.float32),
+        "w_zero": np.zeros(channels, np.int8),
+        "bias": rng.standard_normal(channels).astype(np.float32),
+    }.items():
+        next(c for c in proto.graph.initializer if c.name == name).CopyFrom(numpy_helper.from_array(data, name))
+    proto.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.INT8, shape))
+    bodies, outputs, expected = run(proto, rng, target)
+    assert "tc_depthwise_" in bodies
     np.testing.assert_array_equal(outputs, expected)
 
 
 @pytest.mark.parametrize(
     ("kind", "int8"), [(kind, int8) for kind in ("conv", "depthwise", "gemm") for int8 in (True, False)]
 )
-def test_the_plain_c_means_the_same(kind: str, int8: bool) -> None:
+@pytest.mark.parametrize("target", [WASM, RELAXED], ids=lambda target: target.name)
+def test_the_plain_c_means_the_same(target: Target, kind: str, int8: bool) -> None:
     rng = np.random.default_rng(7)
-    _, outputs, expected = run(model(rng, kind, int8=int8), rng, PLAIN)
+    _, outputs, expected = run(model(rng, kind, int8=int8), rng, plain(target))
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=0 if int8 else 1e-5 * np.abs(expected).max())
 
 

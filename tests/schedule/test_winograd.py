@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from schedule.test_wasm_kernels import PLAIN, WASM, run
+from schedule.test_wasm_kernels import WASM, plain, run
 from tinycast.target.load import load_target
 
 PADS = ([1, 1, 1, 1], [0, 0, 0, 0], [0, 2, 1, 0], [2, 1, 2, 3])
@@ -115,7 +115,7 @@ def test_floats_are_close_to_the_reference(seed: int, target: str, residual: boo
 @pytest.mark.parametrize("int8", [True, False])
 def test_the_plain_c_means_the_same(int8: bool) -> None:
     model, rng = random_convolution(2, int8=int8, residual=True)
-    bodies, outputs, expected = run(model, rng, PLAIN)
+    bodies, outputs, expected = run(model, rng, plain(WASM))
     assert "winograd_sums(" in bodies
     check(outputs, expected)
 

@@ -56,8 +56,15 @@ def test_code_and_weights_are_fetched_once(page: Page, serve: Serve, apart: Arti
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url.removeprefix(url)))
     page.goto(url)
-    page.evaluate("async () => { const { load } = await import('/digits.js'); await Promise.all([load(), load()]); }")
-    assert sorted(requests) == ["", "digits.js", "digits.wasm", "digits.weights.bin"]
+    build = page.evaluate(
+        """async () => {
+          const { chooseBuild, load } = await import('/digits.js');
+          await Promise.all([load(), load()]);
+          return chooseBuild();
+        }"""
+    )
+    stem = {"wasm32": "digits", "wasm32-relaxed": "digits.relaxed"}[build]
+    assert sorted(requests) == ["", "digits.js", f"{stem}.wasm", f"{stem}.weights.bin"]
 
 
 def test_code_alone_is_refused(any_page: AnyPage, serve: Serve, apart: Artifact, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from tinycast.emit.c import emit_c
 from tinycast.emit.manifest import seal
 from tinycast.emit.names import c_identifier
-from tinycast.emit.wasm import emit_wasm, finish_wasm, read_manifest
-from tinycast.emit.wasm_loader import inline_loader, module_parts, render_script, wasm_package
+from tinycast.emit.wasm import emit_wasm, finish_wasm, has_relaxed_dots, read_manifest
+from tinycast.emit.wasm_loader import inline_loader, model_script, module_parts, render_script, wasm_package
 from tinycast.emit.wasm_weights import with_weights
 
 __all__ = [
@@ -12,7 +12,9 @@ __all__ = [
     "emit_c",
     "emit_wasm",
     "finish_wasm",
+    "has_relaxed_dots",
     "inline_loader",
+    "model_script",
     "module_parts",
     "read_manifest",
     "render_script",

@@ -39,11 +39,20 @@ def emit_wasm(compiled: Compiled) -> Artifact:
     name = compiled.name
     glue = {
         f"src/{name}_wasm.{suffix}": render(
-            f"wasm/glue.{suffix}.j2", name=name, NAME=name.upper(), manifest=source.manifest
+            f"wasm/glue.{suffix}.j2",
+            name=name,
+            NAME=name.upper(),
+            manifest=source.manifest,
+            has_relaxed_dots=has_relaxed_dots(source),
         )
         for suffix in ("c", "h")
     }
     return seal(source.manifest, {**source.files, **glue})
+
+
+def has_relaxed_dots(source: Artifact) -> bool:
+    """Whether the C of `source` needs an engine whose relaxed dot products are exact."""
+    return "src/tc_relaxed_dot.h" in source.files
 
 
 def finish_wasm(source: Artifact, module: bytes) -> Artifact:

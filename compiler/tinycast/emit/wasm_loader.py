@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _TYPED_ARRAYS = {
     DType.FLOAT64: "Float64Array",
 }
 _WEIGHTS_SUFFIX = ".weights.bin"
+_COMMENTS = re.compile(r"^ *(//.*|/\*\*(.|\n)*?\*/)\n", re.MULTILINE)
 # Modules that only engines with these instructions take for valid. Their functions are `f32x4.relaxed_madd` of zeros
 # and `i8x16.popcnt(i8x16.splat(0))`.
 _PROBES = {
@@ -47,6 +49,7 @@ class Build:
     target: str
     file: str
     weights: str | None = None
+    trial: bytes | None = None  # module that tells whether an engine that can run the build should
 
     @property
     def parts(self) -> list[str]:
@@ -54,17 +57,23 @@ class Build:
         return [self.file] if self.weights is None else [self.file, self.weights]
 
     @property
+    def trial_base64(self) -> str:
+        return b64encode(self.trial or b"").decode("ascii")
+
+    @property
     def probe(self) -> bytes:
         return _PROBES[load_target(self.target).instructions]
 
 
-def wasm_package(*modules: Artifact, faster: Artifact | None = None, separate_weights: bool = False) -> Artifact:
+def wasm_package(
+    *modules: Artifact, faster: Artifact | None = None, trial: bytes | None = None, separate_weights: bool = False
+) -> Artifact:
     """Return `modules` (from `finish_wasm`) with their ES module loader, its types, and a report.
 
     They are builds of one model, the best first; an engine gets the first that it runs, and before all of them
-    `faster`. The report is that of the first of `modules`. With `separate_weights` each module is two files, and builds
-    with the same weights share theirs. Raises InternalError if they are not the same model, or have other inputs or
-    outputs.
+    `faster`, if `trial` (from `build_trial`) says so. The report is that of the first of `modules`. With
+    `separate_weights` each module is two files, and builds with the same weights share theirs. Raises InternalError if
+    they are not the same model, or have other inputs or outputs.
     """
     first = modules[0].manifest
     name = first["name"]
@@ -83,9 +92,10 @@ def wasm_package(*modules: Artifact, faster: Artifact | None = None, separate_we
             weights_file = next(same, file.removesuffix(".wasm") + _WEIGHTS_SUFFIX)
             files[weights_file] = weights
             content = refer_to(weights_file, code)
-        builds.insert(0 if module is faster else len(builds), Build(target, file, weights_file))
+        own_trial = trial if module is faster else None
+        builds.insert(0 if module is faster else len(builds), Build(target, file, weights_file, own_trial))
         files[file] = content
-    files[f"{name}.js"] = render_script("js/load.js.j2", first, builds=builds) + render("js/model.js")
+    files[f"{name}.js"] = render_script("js/load.js.j2", first, builds=builds) + model_script()
     files[f"{name}.d.ts"] = render_script("js/load.d.ts.j2", first, builds=builds)
     return seal(first, files)
 
@@ -95,7 +105,12 @@ def inline_loader(package: Artifact) -> bytes:
     manifest = package.manifest
     build = Build(manifest["target"], f"{manifest['name']}.wasm")
     base64 = b64encode(b"".join(module_parts(package))).decode("ascii")
-    return render_script("js/inline.js.j2", manifest, build=build, base64=base64) + render("js/model.js")
+    return render_script("js/inline.js.j2", manifest, build=build, base64=base64) + model_script()
+
+
+def model_script() -> bytes:
+    """The class that runs a module, which all loaders share."""
+    return _without_comments(render("js/model.js").decode("utf-8"))
 
 
 def module_parts(package: Artifact) -> list[bytes]:
@@ -107,7 +122,16 @@ def module_parts(package: Artifact) -> list[bytes]:
 def render_script(template: str, manifest: Mapping[str, Any], **context: Any) -> bytes:
     """Return a template around a loader, filled in with the manifest, typed arrays by type, and `context`."""
     arrays = {dtype.value: _TYPED_ARRAYS[dtype.carrier] for dtype in DType}
-    return render(template, name=manifest["name"], manifest=manifest, arrays=arrays, **context)
+    script = render(template, name=manifest["name"], manifest=manifest, arrays=arrays, **context)
+    if not template.endswith(".js.j2"):
+        return script
+    head, rest = script.decode("utf-8").split("\n\n", 1)
+    return f"{head}\n\n".encode() + _without_comments(rest)
+
+
+def _without_comments(script: str) -> bytes:
+    """The JavaScript without the lines that are comments: visitors would download them, and types have their own."""
+    return _COMMENTS.sub("", script).encode("utf-8")
 
 
 def _interface(manifest: Mapping[str, Any]) -> tuple[Any, ...]:

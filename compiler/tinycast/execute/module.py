@@ -17,6 +17,7 @@ from tinycast.execute.types import ExecutionError
 from tinycast.ir.types import to_carrier
 
 _MUCH_FUEL = 2**62
+ENGINE_DIFFERS = 1  # what `init` returns (templates/wasm/glue.c.j2)
 
 
 class Instance:
@@ -39,7 +40,12 @@ class Instance:
         """Initialize the model. `deadline`: epochs of the engine that it and all runs may take together."""
         if deadline is not None:
             self._store.set_epoch_deadline(deadline)
-        if self._call("init") != 0:
+        status = self._call("init")
+        if status == ENGINE_DIFFERS:
+            raise ExecutionError(
+                "the engine's relaxed dot products are not exact", fix="run the model's build for wasm32 on this engine"
+            )
+        if status != 0:
             raise ExecutionError("init failed", fix="report this as a bug of tinycast")
 
     def infer(self, manifest: Mapping[str, Any], sample: list[bytes]) -> bytes:

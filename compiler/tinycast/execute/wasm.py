@@ -55,6 +55,8 @@ class WasmtimeDriver:
         has_simd = "simd128" in self.target.instructions
         config = wasmtime.Config()
         config.wasm_relaxed_simd = "relaxed-simd" in self.target.instructions
+        # Else dot products saturate on x86, and are refused.
+        config.wasm_relaxed_simd_deterministic = True
         config.wasm_simd = has_simd
         config.epoch_interruption = True
         config.consume_fuel = self.counts

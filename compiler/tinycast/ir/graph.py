@@ -38,6 +38,9 @@ class TensorType:
     dtype: DType
 
 
+PAIR, QUAD = 2, 4  # `Tile.lanes` where one instruction adds up two products of int16, or four of int8
+
+
 @dataclass(frozen=True)
 class Tile:
     """The register tile of a kernel: `positions` times `channels` accumulators at once.
@@ -58,6 +61,11 @@ class Tile:
     cut: bool = False
     planes: bool = False
     strip: int = 0
+
+    @property
+    def packs_positions(self) -> bool:
+        """Whether one vector holds bytes of several positions."""
+        return self.vector and self.lanes == 1 and self.wide is DType.INT8
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.graph import QUAD, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.dot import Runs, dot_convolution, pack_weights
 from tinycast.ops.node import Node
 from tinycast.ops.planes import Planes, plane_sums
 from tinycast.ops.requantize import add_requantize
-from tinycast.ops.rows import VectorRows, pack_depthwise, vector_sums
+from tinycast.ops.rows import VectorRows, pack_depthwise, pack_quads, vector_sums
 from tinycast.ops.shape import Reshape, Transpose
 from tinycast.ops.spatial import SpatialConv, frame_of
 from tinycast.ops.sums import chunked_sum
@@ -74,6 +74,8 @@ class Conv2D(Op):
     def pack(self, index: int, data: Array, tile: Tile) -> Array:
         if index != 1:
             return data
+        if tile.vector and tile.lanes == QUAD:
+            return pack_quads(data, tile, depthwise=self.depthwise)
         if self.depthwise:
             if tile.vector:
                 return pack_depthwise(data[..., 0], tile)

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.graph import QUAD, Builder, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.sizes import kept_sizes
 from tinycast.ir.types import Array, DType, Sizes, Value
@@ -17,7 +17,7 @@ from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.node import Node
 from tinycast.ops.product import product, swapped
 from tinycast.ops.requantize import add_requantize
-from tinycast.ops.rows import VectorRows, vector_sums
+from tinycast.ops.rows import VectorRows, pack_quads, vector_sums
 from tinycast.ops.shape import Reshape, Transpose
 from tinycast.ops.sums import chunked_sum
 from tinycast.ops.weights import integer_weights
@@ -46,6 +46,8 @@ class FullyConnected(Op):
     def pack(self, index: int, data: Array, tile: Tile) -> Array:
         if index != 1:
             return data
+        if tile.vector and tile.lanes == QUAD:
+            return pack_quads(data[:, None, None, :], tile, depthwise=False)
         if tile.lanes:
             return pack_weights(data[:, None, None, :], tile)
         blocks = data.reshape(data.shape[0] // tile.channels, tile.channels, data.shape[1])

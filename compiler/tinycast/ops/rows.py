@@ -1,7 +1,8 @@
 """Sums of products for cores with vectors: a tile of positions times channels that lie across a vector.
 
 Input rows are copied with their border (int8 widened to int16 where that helps), and every position's window is read in
-place: in each of its KH rows a run of KW * C neighbours, cut into groups of `tile.lanes`.
+place: in each of its KH rows a run of KW * C neighbours, cut into groups of `tile.lanes`. In depthwise layers groups
+are taps of a channel: neighbours in a row as pairs, four rows of a column as quads.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from math import ceil
 
 import numpy as np
 
-from tinycast.ir.graph import Tensor, Tile
+from tinycast.ir.graph import QUAD, Tensor, Tile
 from tinycast.ir.types import Array, DType
-from tinycast.ops.dot import VECTOR
+from tinycast.ops.dot import VECTOR, pack_weights
 from tinycast.ops.sums import float_chunks
 from tinycast.ops.window import Window
 from tinycast.tvm_bridge import expr as te
-
-PAIR = 2  # int16 products that one instruction adds
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,21 @@ class VectorRows:
         return self.window.strides[1] * self.channels
 
     @property
+    def is_by_columns(self) -> bool:
+        """Whether a group holds taps of several rows."""
+        return self.depthwise and self.tile.lanes == QUAD
+
+    @property
+    def rows(self) -> int:
+        """Rows of groups."""
+        return ceil(self.window.kernel[0] / QUAD) if self.is_by_columns else self.window.kernel[0]
+
+    @property
     def groups(self) -> int:
         """Groups of a row of the window: of neighbours, or of a channel's taps."""
         kernel = self.window.kernel[1]
+        if self.is_by_columns:
+            return kernel
         return ceil((kernel if self.depthwise else kernel * self.channels) / self.tile.lanes)
 
     @property
@@ -54,7 +65,8 @@ class VectorRows:
         last = (positions - 1) * self.step
         if not self.depthwise:
             return last + self.groups * self.tile.lanes
-        taps = (self.groups * self.tile.lanes - 1) * self.window.dilations[1] * self.channels
+        across = self.groups * (1 if self.is_by_columns else self.tile.lanes)
+        taps = (across - 1) * self.window.dilations[1] * self.channels
         return last + taps + ceil(self.channels / self.tile.channels) * self.tile.channels
 
     def copy(self, read: Callable[[te.Expr, te.Expr], te.Expr], height: int, width: int, pad: float) -> Tensor:
@@ -71,14 +83,35 @@ class VectorRows:
                 checks.append(h >= top)
             if bottom:
                 checks.append(h < height + top)
-            element = te.cast(read(h - top, f - begin), dtype)
-            return te.select(te.all_of(checks), element, te.const(pad, dtype)) if checks else element
+            element, border = te.cast(read(h - top, f - begin), dtype), te.const(pad, dtype)
+            if self.tile.lanes == QUAD:
+                element, border = (te.extern(DType.INT8, "tc_flip", x) for x in (element, border))
+            return te.select(te.all_of(checks), element, border) if checks else element
 
         return te.compute((1, height + top + bottom, self.length), body, name="rows")
 
     def needs_copy(self, width: int) -> bool:
         """Whether rows that are not widened have to be copied: for a border, or as the last tile reads past the row."""
         return any(self.window.pads) or self.length > width * self.channels
+
+
+def pack_quads(weight: Array, tile: Tile, *, depthwise: bool) -> Array:
+    """(O, KH, KW, C) to (O / channels, groups + 1, channels, 4), zeros where groups and channels are filled up.
+
+    The last group of a block is one int32 a channel, -128 times the sum of its weights: what flipped operands add too
+    much (runtime_c, tc_quads.h).
+    """
+    if depthwise:
+        channels, rows, taps = weight.shape[:3]
+        quads, blocks = ceil(rows / QUAD), ceil(channels / tile.channels)
+        full = np.zeros((blocks * tile.channels, quads * QUAD, taps), weight.dtype)
+        full[:channels, :rows] = weight[..., 0]
+        shape = (blocks, tile.channels, quads, QUAD, taps)
+        packed = full.reshape(shape).transpose(0, 2, 4, 1, 3).reshape(blocks, quads * taps, tile.channels, QUAD)
+    else:
+        packed = pack_weights(weight, tile)
+    shares = (-128 * packed.astype(np.int32).sum((1, 3))).astype("<i4").view(np.int8)
+    return np.concatenate([packed, shares.reshape(len(packed), 1, tile.channels, QUAD)], axis=1)
 
 
 def pack_depthwise(weight: Array, tile: Tile) -> Array:
@@ -90,7 +123,7 @@ def pack_depthwise(weight: Array, tile: Tile) -> Array:
     blocks, pairs = ceil(channels / tile.channels), ceil(taps / tile.lanes)
     full = np.zeros((blocks * tile.channels, rows, pairs * tile.lanes), weight.dtype)
     full[:channels, :, :taps] = weight
-    if tile.wide is DType.INT8:
+    if tile.packs_positions:
         full = np.tile(full, (tile.positions, 1, 1))
         blocks = len(full) // VECTOR
         tile = replace(tile, channels=VECTOR)
@@ -107,23 +140,29 @@ def vector_sums(
     """
     window, tile, lanes = layer.window, layer.tile, layer.tile.lanes
     dtype = DType.FLOAT32 if tile.wide is DType.FLOAT32 else DType.INT32
-    extents = (window.kernel[0], layer.groups)
+    extents = (layer.rows, layer.groups)
     outer, inner = float_chunks(extents) if dtype is DType.FLOAT32 else ((1, 1), extents)
     shape = (rows_out, layer.tiles, int(weight.shape[0]), tile.positions, tile.channels)
     r, q = te.reduce_axis((0, inner[0]), "r"), te.reduce_axis((0, inner[1]), "q")
     k = te.reduce_axis((0, lanes), "k")
+    tap = window.dilations[1] * layer.channels
 
     def term(i: tuple[te.Expr, ...], row: te.Expr, group: te.Expr) -> te.Expr:
         h, p, o, position, channel = i
         at = (p * tile.positions + position) * layer.step
-        if layer.depthwise:
-            tap = window.dilations[1] * layer.channels
+        factor_row = row
+        if layer.is_by_columns:
+            at = at + group * tap + o * tile.channels + channel
+            # Where the last group is filled up it reads the last row again.
+            first = row * QUAD if layer.rows > 1 else 0
+            row = te.minimum(first + k, te.const(window.kernel[0] - 1, DType.INT32))
+        elif layer.depthwise:
             at = at + group * (lanes * tap) + k * tap + o * tile.channels + channel
         else:
             at = at + group * lanes + k
         element = read(h * window.strides[0] + row * window.dilations[0], at)
-        lane = position * tile.channels + channel if tile.wide is DType.INT8 else channel
-        factor = weight[o, row * layer.groups + group, lane, k]
+        lane = position * tile.channels + channel if tile.packs_positions else channel
+        factor = weight[o, factor_row * layer.groups + group, lane, k]
         return te.sum(te.cast(element, dtype) * te.cast(factor, dtype), axis=[r, q, k])
 
     if outer == (1, 1):

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinycast.artifact import Artifact
-from tinycast.emit import inline_loader, module_parts, render_script, seal
-from tinycast.emit.render import render
+from tinycast.emit import inline_loader, model_script, module_parts, render_script, seal
 
 # npm wants one; whoever publishes the package gives it a version of its own.
 _VERSION = "0.1.0"
@@ -31,7 +30,7 @@ def add_npm(package: Artifact) -> Artifact:
         parts += ["audio.js", "audio.d.ts"]
         entries.append("audio")
         # One file: bundlers copy it as it is, and a worklet imports nothing at run time.
-        files[f"{name}.audio-processor.js"] = render("js/model.js") + script("audio-processor.js")
+        files[f"{name}.audio-processor.js"] = model_script() + script("audio-processor.js")
     files |= {f"{name}.{part}": script(part) for part in parts}
     files["README.md"] = script("README.md")
     files["package.json"] = _package_json(manifest, entries, list(files))

@@ -38,6 +38,7 @@ _HEADERS = {
     "tc_dot_4x4": "tc_dot_4x4.h",
     **dict.fromkeys(("tc_dot_pairs", "tc_depthwise_pairs"), "tc_rows.h"),
     **dict.fromkeys(("tc_dot_floats", "tc_depthwise_floats"), "tc_float_rows.h"),
+    **dict.fromkeys(("tc_flip", "tc_copy_flipped", "tc_dot_quads", "tc_depthwise_quads"), "tc_quads.h"),
     "tc_relu": "tc_relu.h",
     **{f"tc_{f}_{d}": "tc_extremes.h" for f in ("min", "max") for d in ("float32", "int32", "uint32", "int64")},
     **{f"tc_{kind}_{part}": f"tc_{kind}.h" for kind in ("winograd", "float_winograd") for part in ("patches", "sums")},

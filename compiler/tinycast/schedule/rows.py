@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from tinycast.ir.graph import Call, Tile
+from tinycast.ir.graph import QUAD, Call, Tile
 from tinycast.ops.conv import Conv2D
 from tinycast.schedule.blocks import Block, blocks_of, name_of, unroll, vectorize
 from tinycast.schedule.overlap import Reads
@@ -85,6 +85,8 @@ def _intrinsic(height: int, groups: int, anchor: Call, tile: Tile) -> str:
     op = anchor.op
     if not isinstance(op, Conv2D):
         return RowKernel(tile.positions, anchor.inputs[0].shape[-1], 1, 1, groups, tile.lanes).register()
+    if op.depthwise and tile.lanes == QUAD:
+        height = op.window.kernel[0]
     step, dilation = op.window.strides[1] * tile.input_channels, op.window.dilations[0] if height > 1 else 1
     tap_step = op.window.dilations[1] * tile.input_channels if op.depthwise else 0
     end = prod(anchor.output.shape[1:3]) * step if tile.cut else 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import prod
 
 from tinycast.ir.graph import Call, Pattern
-from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dot import VECTOR
 from tinycast.schedule.blocks import (
@@ -55,7 +54,7 @@ def schedule_group(
         return _elementwise(schedule, choice, flat=flat, lanes=lanes)
     if tile.planes:
         return schedule_planes(schedule, anchor, tile)
-    if tile.vector and tile.wide is DType.INT8:
+    if tile.packs_positions:
         return schedule_depthwise(schedule, anchor, tile, moved=moved, lanes=lanes)
     if tile.strip:
         return schedule_winograd(schedule, tile, moved=moved, in_place=in_place, lanes=lanes)

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil, prod
 
-from tinycast.ir.graph import Call, Pattern, Tile
+from tinycast.ir.graph import PAIR, QUAD, Call, Pattern, Tile
 from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.dot import LANES, VECTOR, groups_of
 from tinycast.ops.planes import TAPS
-from tinycast.ops.rows import PAIR
 from tinycast.schedule.winograd_cost import winograd_strip
 from tinycast.target.types import Target
 
@@ -29,6 +28,9 @@ _LEAST_GROUPS = 2  # a sum over one group is no loop, which TVM needs for a micr
 _PLANE_SHARE = 8  # a plane takes less than an eighth of the image, for which the output takes the input's place
 _MOST_POSITIONS = 6  # whose copies a tile of runs makes
 _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
+_VECTOR_KERNELS = {1: "floats", PAIR: "pairs", QUAD: "quads"}
+_QUAD_POSITIONS = 4  # of a tile of tc_quads.h, at most: five are slower in V8 though registers hold their sums
+_MOST_QUAD_COLUMNS = 8  # of a depthwise window, all of which are written out
 _MOST_CHANNELS = 64  # of a tile whose dot products run along vectors: its sums are in memory
 
 
@@ -112,35 +114,67 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
     if not rest:
         return None
     types = (x.dtype, rest[0].dtype)
-    lanes = {(DType.INT8, DType.INT8): PAIR, (DType.FLOAT32, DType.FLOAT32): 1}.get(types, 0)
     op, shape = anchor.op, anchor.output.shape
     if isinstance(op, Conv2D):
-        if op.depthwise:
-            name = "depthwise_pairs" if lanes == PAIR else "depthwise_floats"
-            fits = x.shape[0] == 1
-        else:
-            name = "dot_pairs" if lanes == PAIR else "dot_floats"
-            fits = op.group == 1 and op.window.dilations[1] == 1 and x.shape[0] == 1
+        fits = x.shape[0] == 1 and (op.depthwise or (op.group == 1 and op.window.dilations[1] == 1))
         columns = shape[1] * shape[2] if flat_positions(anchor) else shape[2]
     elif isinstance(op, FullyConnected):
-        name = "dot_pairs" if lanes == PAIR else "dot_floats"
-        fits = len(x.shape) == 2
-        columns = shape[0]
+        fits, columns = len(x.shape) == 2, shape[0]
     else:
         return None
     # The last vectors are filled up, so that a few channels cost as much as all.
     wasted = shape[-1] < (2 if target.has_vectors else _VECTOR_CHANNELS - 2)
-    if not lanes or not fits or wasted or name not in target.micro_kernels:
+    lanes = _lanes_of(types, anchor, target)
+    if not lanes or not fits or wasted:
         return None
-    # A step of a tile: a load a position, two of weights, and two products and sums a position. A fifth position takes
-    # the last registers, which costs a little.
-    counts = range(1, min(columns, target.row_positions) + 1)
-    positions = min(counts, key=lambda p: (ceil(columns / p) * (5 * p + (5 if p > 4 else 2)), -p))
+    counts = _vector_positions(anchor, lanes, columns, target)
+    positions = min(counts, key=lambda p: (ceil(columns / p) * _step_cost(lanes, p), -p))
     input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
-    wide = DType.FLOAT32 if lanes == 1 else DType.INT16
+    wide = {1: DType.FLOAT32, PAIR: DType.INT16, QUAD: DType.INT8}[lanes]
     cut = _is_cut(anchor, target, columns, positions)
     tile = Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True, cut=cut)
     return replace(tile, strip=winograd_strip(anchor, tile, target))
+
+
+def _vector_positions(anchor: Call, lanes: int, columns: int, target: Target) -> range:
+    """Numbers of positions that a tile of the vector micro-kernels may hold."""
+    op = anchor.op
+    most = target.row_positions if lanes < QUAD else _QUAD_POSITIONS
+    if isinstance(op, Conv2D) and op.depthwise and lanes >= PAIR:
+        # They share columns, whose distance divides those of positions and taps.
+        stride, dilation = op.window.strides[1], op.window.dilations[1]
+        most = most if 0 in (stride % dilation, dilation % stride) else 1
+    return range(1, min(columns, most) + 1)
+
+
+def _lanes_of(types: tuple[DType, DType], anchor: Call, target: Target) -> int:
+    """Elements that a product of the target's vector micro-kernels adds up; 0 where it has none for the layer."""
+    kinds = {(DType.FLOAT32, DType.FLOAT32): (1,), (DType.INT8, DType.INT8): (QUAD, PAIR)}.get(types, ())
+    is_depthwise = isinstance(anchor.op, Conv2D) and anchor.op.depthwise
+    for lanes in kinds:
+        name = f"{'depthwise' if is_depthwise else 'dot'}_{_VECTOR_KERNELS[lanes]}"
+        if name in target.micro_kernels and (lanes < QUAD or _quads_fit(anchor)):
+            return lanes
+    return 0
+
+
+def _quads_fit(anchor: Call) -> bool:
+    """Whether runtime_c's tc_quads.h computes the layer, and a column of a depthwise one fills most of a quad."""
+    op, weight = anchor.op, anchor.inputs[1].data
+    if weight is None or weight.min() == -128:
+        return False
+    if not isinstance(op, Conv2D) or not op.depthwise:
+        return True
+    rows, columns = op.window.kernel
+    return rows % QUAD not in (1, 2) and columns <= _MOST_QUAD_COLUMNS
+
+
+def _step_cost(lanes: int, positions: int) -> int:
+    """Instructions of a tile's step: a load a position, two of weights, and two products a position."""
+    if lanes == QUAD:
+        return 3 * positions + 2
+    # And two sums. A fifth position takes the last registers, which costs a little.
+    return 5 * positions + 2
 
 
 def _is_cut(anchor: Call, target: Target, columns: int, positions: int) -> bool:
@@ -183,7 +217,7 @@ def vector_tiles(anchor: Call, target: Target) -> list[Tile]:
     columns = prod(anchor.output.shape[1:3]) if flat_positions(anchor) else anchor.output.shape[2]
     if len(anchor.output.shape) == 2:
         columns = anchor.output.shape[0]
-    counts = range(1, min(columns, target.row_positions) + 1)
+    counts = _vector_positions(anchor, tile.lanes, columns, target)
     return [replace(tile, positions=p, cut=_is_cut(anchor, target, columns, p), strip=0) for p in counts]
 
 

@@ -6,7 +6,7 @@ from math import ceil
 
 import numpy as np
 
-from tinycast.ir.graph import Call, Tile
+from tinycast.ir.graph import PAIR, Call, Tile
 from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.winograd import OUTPUTS
@@ -21,7 +21,7 @@ _WORTH_MEMORY = 1.1
 def winograd_strip(anchor: Call, tile: Tile, target: Target) -> int:
     """Rows of tiles that are computed together; 0 where the direct convolution by `tile` costs less."""
     op = anchor.op
-    name = "winograd_floats" if tile.lanes == 1 else "winograd_pairs"
+    name = {1: "winograd_floats", PAIR: "winograd_pairs"}.get(tile.lanes)
     if name not in target.micro_kernels or not isinstance(op, Conv2D) or op.depthwise:
         return 0
     window, (_, height, width, _) = op.window, anchor.output.shape

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from tinycast.errors import InternalError
+from tinycast.resources import resource_dir
 from tinycast.target.types import Target
 from tinycast.toolchain.compiler import write_sources
 from tinycast.toolchain.find import find_zig
@@ -26,19 +28,34 @@ def build_wasm(files: Mapping[str, bytes], name: str, target: Target) -> bytes:
     give the same bytes. Raises ToolMissingError without zig, InternalError if the C needs a function that is not in
     it, or too much stack.
     """
-    compiler = find_zig(target)
-    flags = [
-        *("-Wl,--no-entry", "-Wl,--strip-all", "-Wl,--gc-sections", "-Wl,--export=__stack_pointer"),
-        f"-Wl,-z,stack-size={_STACK_BYTES}",
-        *(f"-Wframe-larger-than={_FRAME_BYTES}", "-Werror=frame-larger-than="),
-    ]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         sources = [*write_sources(files, folder), folder / "src" / f"{name}_wasm.c"]
-        output = folder / f"{name}.wasm"
-        flags += ["-include", str(folder / "src" / f"{name}_wasm.h")]
-        compiler.build(sources, output, flags=flags, include_dirs=[folder / "include", folder / "src"])
-        module = output.read_bytes()
+        flags = ["-Wl,--export=__stack_pointer", "-include", str(folder / "src" / f"{name}_wasm.h")]
+        return _link(sources, folder / f"{name}.wasm", target, flags, [folder / "include", folder / "src"])
+
+
+@cache
+def build_trial(target: Target) -> bytes:
+    """Return the module that tells whether an engine is good at the relaxed dot products of `target`.
+
+    Its source is templates/wasm/trial.c. Raises ToolMissingError without zig.
+    """
+    runtime = [resource_dir("runtime_c") / folder for folder in target.runtime]
+    with tempfile.TemporaryDirectory() as temporary:
+        source = resource_dir("templates") / "wasm" / "trial.c"
+        return _link([source], Path(temporary) / "trial.wasm", target, [], runtime)
+
+
+def _link(
+    sources: Sequence[Path], output: Path, target: Target, flags: Sequence[str], folders: Sequence[Path]
+) -> bytes:
+    own = [
+        *("-Wl,--no-entry", "-Wl,--strip-all", "-Wl,--gc-sections", f"-Wl,-z,stack-size={_STACK_BYTES}"),
+        *(f"-Wframe-larger-than={_FRAME_BYTES}", "-Werror=frame-larger-than="),
+    ]
+    find_zig(target).build(sources, output, flags=[*own, *flags], include_dirs=folders)
+    module = output.read_bytes()
     if any(identifier == IMPORT_SECTION for identifier, _ in sections(module)):
-        raise InternalError("the .wasm imports something", where=f"{name}.wasm")
+        raise InternalError("the .wasm imports something", where=output.name)
     return fix_memory(module)

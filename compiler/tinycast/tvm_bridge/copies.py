@@ -1,7 +1,7 @@
 """Loops that copy or fill neighbouring elements become calls of tc_copy and tc_fill.
 
 Compilers see such loops too, but make them memmove where they cannot tell that the two do not overlap, and
-no more than memcpy and memset is asked of a target.
+no more than memcpy and memset is asked of a target. Bytes that are flipped on their way (tc_flip) have a function, too.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tvm import sym, tirx
-from tvm.ir import TensorLoad
+from tvm.ir import Call, TensorLoad
 
 from tinycast.ir.types import DType
 from tinycast.tvm_bridge.nodes import loop_around, map_loops
@@ -49,18 +49,20 @@ def _rewrite(loop: Any, copies: Copies) -> Statement | None:
 def _call(loops: list[Any], store: Any, copies: Copies) -> tuple[Statement | None, int]:
     """The call that stands for the innermost loops, and how many loops stay around it."""
     variables = [loop.loop_var for loop in loops]
-    source = store.value if isinstance(store.value, TensorLoad) else None
+    flips = _is_flipped(store.value)
+    value = store.value.args[1] if flips else store.value
+    source = value if isinstance(value, TensorLoad) else None
     dtype = DType(str(store.buffer.dtype))
     if source is not None and str(source.source.dtype) != str(store.buffer.dtype):
         return None, 0
-    byte = _repeated_byte(store.value, dtype)
+    byte = _repeated_byte(value, dtype)
     if source is None and byte is None:
         return None, 0
     to = linear(store.indices[0], variables)
     origin = to if source is None else linear(source.indices[0], variables)
     if to is None or origin is None:
         return None, 0
-    if copies.woven and source is not None and dtype.itemsize == 1 and _are_woven(loops, to, origin):
+    if copies.woven and source is not None and not flips and dtype.itemsize == 1 and _are_woven(loops, to, origin):
         kept = len(loops) - 2
         begin, there = (_address(b, x, loops, kept) for b, x in ((store.buffer, to), (source.source, origin)))
         sizes = (loops[-2].extent, loops[-1].extent, tirx.const(origin[len(loops) - 1], "int32"))
@@ -74,10 +76,16 @@ def _call(loops: list[Any], store: Any, copies: Copies) -> tuple[Statement | Non
     begin = _address(store.buffer, to, loops, kept)
     size = tirx.const(run * dtype.itemsize, "int32")
     if source is None:
-        filled = tirx.call_extern("int32", "tc_fill", begin, tirx.const(byte, "int32"), size)
-        return tirx.Evaluate(filled), kept
+        filler = store.value.astype("int32") if flips else tirx.const(byte, "int32")
+        return tirx.Evaluate(tirx.call_extern("int32", "tc_fill", begin, filler, size)), kept
     there = _address(source.source, origin, loops, kept)
-    return tirx.Evaluate(tirx.call_extern("int32", "tc_copy", begin, there, size)), kept
+    function = "tc_copy_flipped" if flips else "tc_copy"
+    return tirx.Evaluate(tirx.call_extern("int32", function, begin, there, size)), kept
+
+
+def _is_flipped(value: Any) -> bool:
+    called = isinstance(value, Call) and value.op.name.endswith("call_pure_extern")
+    return called and str(value.args[0].value) == "tc_flip"
 
 
 def _repeated_byte(value: Any, dtype: DType) -> int | None:

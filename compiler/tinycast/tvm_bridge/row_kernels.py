@@ -7,18 +7,27 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 from functools import cache
+from math import ceil
 
 from tvm.script import from_source, tirx
 
+from tinycast.ir.graph import PAIR, QUAD
 from tinycast.tvm_bridge.micro_kernels import register
 
 _CHANNELS = 8
+# By elements that a product adds: what functions call them, and the types of operands, weights and sums.
+_ELEMENTS = {
+    1: ("floats", "float32", "float32", "float32"),
+    PAIR: ("pairs", "int16", "int8", "int32"),
+    QUAD: ("quads", "int8", "int8", "int32"),
+}
 
 
 @dataclass(frozen=True)
 class RowKernel:
     """A tile of `positions` (`step` elements apart) times eight channels; the window is `groups` groups in each of
-    `rows` rows, `dilation` rows apart. A group is `lanes` neighbours, or taps of a channel `tap_step` elements apart.
+    `rows` rows, `dilation` rows apart. A group is `lanes` neighbours; of a depthwise layer, a pair of a channel's taps,
+    `tap_step` elements apart, or four of its rows, the last one repeated where it is filled up.
     """
 
     positions: int
@@ -31,9 +40,19 @@ class RowKernel:
     end: int = 0  # elements of the only row, where the last tile is cut: positions that begin behind it are left out
 
     @property
+    def row_groups(self) -> int:
+        """Groups above each other."""
+        return ceil(self.rows / QUAD) if self.is_by_columns else self.rows
+
+    @property
     def function(self) -> str:
         """The function of runtime_c."""
-        return f"tc_{'depthwise' if self.tap_step else 'dot'}_{'floats' if self.lanes == 1 else 'pairs'}"
+        return f"tc_{'depthwise' if self.tap_step else 'dot'}_{_ELEMENTS[self.lanes][0]}"
+
+    @property
+    def is_by_columns(self) -> bool:
+        """Whether a group holds taps of several rows."""
+        return bool(self.tap_step) and self.lanes == QUAD
 
     def register(self) -> str:
         """Tell TVM of it. Returns the intrinsic's name."""
@@ -48,12 +67,13 @@ def _register(kernel: RowKernel) -> str:
 
 
 def _function(kernel: RowKernel, body: list[str]) -> str:
-    operand, factor, result = ("float32",) * 3 if kernel.lanes == 1 else ("int16", "int8", "int32")
+    _, operand, factor, result = _ELEMENTS[kernel.lanes]
     taps = kernel.tap_step or 1
     height = (kernel.rows - 1) * kernel.dilation + 1
-    width = (kernel.positions - 1) * kernel.step + (kernel.groups * kernel.lanes - 1) * taps + 1
+    across = kernel.groups * (1 if kernel.is_by_columns else kernel.lanes)
+    width = (kernel.positions - 1) * kernel.step + (across - 1) * taps + 1
     width += _CHANNELS - 1 if kernel.tap_step else 0
-    total = kernel.rows * kernel.groups
+    total = kernel.row_groups * kernel.groups
     lines = [
         "@T.prim_func(s_tir=True)",
         "def kernel(",
@@ -71,19 +91,24 @@ def _function(kernel: RowKernel, body: list[str]) -> str:
 
 
 def _meaning(kernel: RowKernel) -> list[str]:
-    extents = {"i": kernel.positions, "j": _CHANNELS, "r": kernel.rows, "q": kernel.groups, "k": kernel.lanes}
+    extents = {"i": kernel.positions, "j": _CHANNELS, "r": kernel.row_groups, "q": kernel.groups, "k": kernel.lanes}
     loops = {name: extent for name, extent in extents.items() if extent > 1}
     i, j, r, q, k = (f"v{name}" if name in loops else "0" for name in extents)
     kinds = "".join("S" if name in "ij" else "R" for name in loops)
     cast = "" if kernel.lanes == 1 else 'T.Cast("int32", '
     close = ")" if cast else ""
     taps = kernel.tap_step or 1
-    at = f"{i} * {kernel.step} + {q} * {kernel.lanes * taps} + {k} * {taps}{' + ' + j if kernel.tap_step else ''}"
+    row, at = r, f"{i} * {kernel.step} + {q} * {kernel.lanes * taps} + {k} * {taps}"
+    if kernel.is_by_columns:
+        at = f"{i} * {kernel.step} + {q} * {taps}"
+        row = f"T.min({r} * {QUAD} + {k}, {kernel.rows - 1})"
+    if kernel.tap_step:
+        at += f" + {j}"
     return [
         f"for {', '.join(loops)} in T.grid({', '.join(map(str, loops.values()))}):",
         '    with T.sblock("sum"):',
         f'        {", ".join(f"v{name}" for name in loops)} = T.axis.remap("{kinds}", [{", ".join(loops)}])',
-        f"        sums[{i}, {j}] = sums[{i}, {j}] + {cast}x[{r} * {kernel.dilation}, {at}]{close}"
+        f"        sums[{i}, {j}] = sums[{i}, {j}] + {cast}x[{row} * {kernel.dilation}, {at}]{close}"
         f" * {cast}weight[{r} * {kernel.groups} + {q}, {j}, {k}]{close}",
     ]
 
