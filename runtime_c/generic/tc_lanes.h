@@ -87,6 +87,19 @@ static inline void tc_lanes_requantize_to_s8(int8_t *to, tc_lanes accumulator, t
     tc_lanes_to_s8(to, tc_lanes_requantize(accumulator, multiplier, addend, shift, -128, 127));
 }
 
+/* The same before it is stored. */
+static inline tc_lanes tc_lanes_scale(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend, int32_t shift)
+{
+    TC_LANES(tc_mulhi_add(accumulator[i], multiplier[i], addend[i]) >> shift)
+}
+
+/* Eight bytes from two vectors; saturates. */
+static inline void tc_lanes_both_to_s8(int8_t *to, tc_lanes first, tc_lanes second)
+{
+    tc_lanes_to_s8(to, tc_lanes_clamp(first, -128, 127));
+    tc_lanes_to_s8(to + 4, tc_lanes_clamp(second, -128, 127));
+}
+
 /* tc_lanes_requantize with a shift for each. */
 static inline tc_lanes tc_lanes_requantize_each(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend,
                                                 tc_lanes shift, int32_t low, int32_t high)

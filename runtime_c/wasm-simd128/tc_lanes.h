@@ -71,16 +71,27 @@ static inline tc_lanes tc_lanes_mulhi_add(tc_lanes a, tc_lanes b, tc_lanes c)
     return wasm_i32x4_add(wasm_i32x4_shuffle(low, high, 1, 3, 5, 7), c);
 }
 
+static inline tc_lanes tc_lanes_scale(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend, int32_t shift)
+{
+    return tc_lanes_shift(tc_lanes_mulhi_add(accumulator, multiplier, addend), shift);
+}
+
+static inline void tc_lanes_both_to_s8(int8_t *to, tc_lanes first, tc_lanes second)
+{
+    v128_t narrow = wasm_i16x8_narrow_i32x4(first, second);
+    wasm_v128_store64_lane(to, wasm_i8x16_narrow_i16x8(narrow, narrow), 0);
+}
+
 static inline tc_lanes tc_lanes_requantize(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend, int32_t shift,
                                            int32_t low, int32_t high)
 {
-    return tc_lanes_clamp(tc_lanes_shift(tc_lanes_mulhi_add(accumulator, multiplier, addend), shift), low, high);
+    return tc_lanes_clamp(tc_lanes_scale(accumulator, multiplier, addend, shift), low, high);
 }
 
 static inline void tc_lanes_requantize_to_s8(int8_t *to, tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend,
                                              int32_t shift)
 {
-    tc_lanes_to_s8(to, tc_lanes_shift(tc_lanes_mulhi_add(accumulator, multiplier, addend), shift));
+    tc_lanes_to_s8(to, tc_lanes_scale(accumulator, multiplier, addend, shift));
 }
 
 static inline tc_lanes tc_lanes_requantize_each(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend,

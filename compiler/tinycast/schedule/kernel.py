@@ -126,7 +126,8 @@ class _GroupCompiler:
         )
         names = [p.name for p, _, _ in self._parameters] + ["output"]
         copies = Copies(4, woven=True) if "weave" in self._target.micro_kernels else Copies()
-        printed = print_function(lower(schedule.mod, copies), names, self._target.local_bytes)
+        lowered = lower(schedule.mod, copies, pairs_lanes="lane_pairs" in self._target.micro_kernels)
+        printed = print_function(lowered, names, self._target.local_bytes)
         parameters = [p for p, _, _ in self._parameters]
         arguments: list[Argument] = [a for _, a, _ in self._parameters]
         output = self._output

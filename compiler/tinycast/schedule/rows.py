@@ -8,10 +8,12 @@ from tinycast.ir.graph import QUAD, Call, Tile
 from tinycast.ops.conv import Conv2D
 from tinycast.schedule.blocks import Block, blocks_of, name_of, unroll, vectorize
 from tinycast.schedule.overlap import Reads
+from tinycast.schedule.tiles import divisors
 from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.row_kernels import RowKernel
 
 _KEPT = ("accumulator", "partial", "rows")
+_MOST_STRIP_ROWS = 5  # a longer strip copies hardly less, and takes more scratch
 
 
 def schedule_rows(
@@ -30,19 +32,23 @@ def schedule_rows(
     total = schedule.get_sblock("accumulator")
     chunked = "partial" in names
     rows, columns, channels = list(schedule.get_loops(total))[:3]
+    strip, depth = _strip(anchor), 3
+    if strip > 1:
+        rows, _ = schedule.split(rows, [None, strip])
+        depth = 4
     # Compilers vectorize no loop that writes what it may read: then a tile's results are copied last.
     copied = [schedule.cache_write(output, 0, "local")] if in_place and not lanes and not scalar else []
     for block in (output, *copied):
         schedule.reverse_compute_at(block, channels)
-    _in_registers(schedule, output, 3, lanes=lanes, scalar=scalar)
+    _in_registers(schedule, output, depth, lanes=lanes, scalar=scalar)
     sums = total
     if chunked:
         sums = schedule.get_sblock("partial")
-        position, channel, *chunks = list(schedule.get_loops(total))[3:]
+        position, channel, *chunks = list(schedule.get_loops(total))[depth:]
         schedule.reorder(*chunks, position, channel)
         schedule.compute_at(sums, chunks[-1], preserve_unit_loops=True)
-        _in_registers(schedule, total, 3 + len(chunks), lanes=lanes, scalar=scalar)
-        *tile_loops, lane = list(schedule.get_loops(schedule.decompose_reduction(total, chunks[0])))[3:]
+        _in_registers(schedule, total, depth + len(chunks), lanes=lanes, scalar=scalar)
+        *tile_loops, lane = list(schedule.get_loops(schedule.decompose_reduction(total, chunks[0])))[depth:]
         unroll(schedule, tile_loops)
         if lanes:
             schedule.vectorize(lane)
@@ -71,6 +77,14 @@ def schedule_rows(
     if "rows" not in names or (not overlap and not one_row):
         return Reads.AS_NEEDED
     return Reads.ROW_FIRST if overlap else Reads.TILE_FIRST
+
+
+def _strip(anchor: Call) -> int:
+    """Output rows whose input rows are copied together: of depthwise layers, whose copies weigh, those share rows."""
+    op = anchor.op
+    if not isinstance(op, Conv2D) or not op.depthwise or op.window.strides[0] >= op.window.kernel[0]:
+        return 1
+    return max(divisors(anchor.output.shape[1], _MOST_STRIP_ROWS))
 
 
 def _in_registers(schedule: Schedule, block: Block, depth: int, *, lanes: bool, scalar: bool) -> None:

@@ -10,6 +10,7 @@ from tvm import s_tir, tirx
 from tvm.target import Target
 
 from tinycast.tvm_bridge.copies import Copies, use_memory_functions
+from tinycast.tvm_bridge.lane_stores import pair_stores
 from tinycast.tvm_bridge.lanes import use_lanes
 from tinycast.tvm_bridge.plane_kernels import use_planes
 from tinycast.tvm_bridge.rolling import parallel_again
@@ -67,13 +68,18 @@ def _clean_up() -> Any:
     )
 
 
-def lower(module: Any, copies: Copies) -> PrimFunc:
-    """The lowered body of the module's only function: flat buffers, plain loops, and calls that copy."""
+def lower(module: Any, copies: Copies, *, pairs_lanes: bool = False) -> PrimFunc:
+    """The lowered body of the module's only function: flat buffers, plain loops, and calls that copy.
+
+    `pairs_lanes`: the core narrows two vectors of int32 to bytes at once.
+    """
     (function,) = module.functions.values()
     flat = _run(_pipeline(), _module(function.with_body(parallel_again(function.body))))
     placed = _run(_place_temporaries(), _module(flat.with_body(use_lanes(use_planes(flat.body)))))
-    moved = placed.with_body(start_from_addends(use_memory_functions(unswitch(placed.body), copies)))
-    return _run(_clean_up(), _module(moved))
+    moved = start_from_addends(use_memory_functions(unswitch(placed.body), copies))
+    if pairs_lanes:
+        moved = pair_stores(moved)
+    return _run(_clean_up(), _module(placed.with_body(moved)))
 
 
 def _module(function: PrimFunc) -> Any:

@@ -1,0 +1,58 @@
+"""Two stores of four bytes each, one after the other, become one of eight: vectors narrow two of themselves at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tvm_ffi
+from tvm import sym, tirx
+from tvm.ir import Call
+
+from tinycast.tvm_bridge.lanes import LANES
+
+Node = Any
+_STORES = {"tc_lanes_to_s8", "tc_lanes_requantize_to_s8"}
+
+
+def pair_stores(statement: Node) -> Node:
+    """Rewrite every sequence of statements. Each stores what it alone reads, so that the first can wait."""
+
+    def rewrite(sequence: Node) -> Node:
+        kept: list[Node] = []
+        for following in sequence.seq:
+            both = _both(kept[-1], following) if kept else None
+            if both is None:
+                kept.append(following)
+            else:
+                kept[-1] = both
+        return tirx.SeqStmt(kept) if len(kept) > 1 else kept[0]
+
+    return tvm_ffi.structural_map(statement, (tirx.SeqStmt, rewrite))
+
+
+def _both(first: Node, second: Node) -> Node | None:
+    calls = [call for statement in (first, second) if (call := _store(statement)) is not None]
+    if len(calls) < 2:
+        return None
+    loads = [call.args[1].args[0] for call in calls]
+    distance = sym.Analyzer().simplify(loads[1].indices[0] - loads[0].indices[0])
+    neighbours = isinstance(distance, tirx.IntImm) and int(distance.value) == LANES
+    if not neighbours or not loads[0].source.same_as(loads[1].source):
+        return None
+    values = [_value(call) for call in calls]
+    return tirx.Evaluate(tirx.call_extern("int32", "tc_lanes_both_to_s8", calls[0].args[1], *values))
+
+
+def _store(statement: Node) -> Node | None:
+    """The call that stores four bytes, if the statement is one."""
+    if not isinstance(statement, tirx.Evaluate) or not isinstance(statement.value, Call):
+        return None
+    call: Node = statement.value
+    return call if call.op.name.endswith("call_extern") and str(call.args[0].value) in _STORES else None
+
+
+def _value(call: Node) -> Node:
+    """What the call stores, before it is narrowed (which saturates)."""
+    if str(call.args[0].value) == "tc_lanes_to_s8":
+        return call.args[2]
+    return tirx.call_pure_extern("int32x4", "tc_lanes_scale", *call.args[2:])
