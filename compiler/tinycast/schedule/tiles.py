@@ -29,7 +29,7 @@ _PLANE_SHARE = 8  # a plane takes less than an eighth of the image, for which th
 _MOST_POSITIONS = 6  # whose copies a tile of runs makes
 _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
 _VECTOR_KERNELS = {1: "floats", PAIR: "pairs", QUAD: "quads"}
-_QUAD_POSITIONS = 4  # of a tile of tc_quads.h, at most: five are slower in V8 though registers hold their sums
+_QUAD_POSITIONS = 5  # of a tile of tc_quads.h, at most: six leave too few registers for requantizing
 _MOST_QUAD_COLUMNS = 8  # of a depthwise window, all of which are written out
 _MOST_CHANNELS = 64  # of a tile whose dot products run along vectors: its sums are in memory
 
@@ -170,11 +170,8 @@ def _quads_fit(anchor: Call) -> bool:
 
 
 def _step_cost(lanes: int, positions: int) -> int:
-    """Instructions of a tile's step: a load a position, two of weights, and two products a position."""
-    if lanes == QUAD:
-        return 3 * positions + 2
-    # And two sums. A fifth position takes the last registers, which costs a little.
-    return 5 * positions + 2
+    """Instructions of a tile's step: a load a position, two of weights, two products and (of quads inside) sums."""
+    return (3 if lanes == QUAD else 5) * positions + 2
 
 
 def _is_cut(anchor: Call, target: Target, columns: int, positions: int) -> bool:
