@@ -22,6 +22,16 @@ static inline void tc_copy_flipped(int8_t *to, const int8_t *from, int32_t bytes
     }
 }
 
+/* tc_weave of flipped bytes. */
+static inline void tc_weave_flipped(int8_t *to, const int8_t *from, int32_t count, int32_t planes, int32_t distance)
+{
+    for (int32_t i = 0; i < count; ++i) {
+        for (int32_t plane = 0; plane < planes; ++plane) {
+            to[i * planes + plane] = tc_flip(from[plane * distance + i]);
+        }
+    }
+}
+
 /* Each position's window is `quads` quads of neighbours in each of `rows` rows, `row_stride` elements apart.
  * Weights: [row][quad][channel][4]. */
 static inline void tc_dot_quads(int32_t *sums, const int8_t *x, const int8_t *weight, int32_t positions, int32_t step,

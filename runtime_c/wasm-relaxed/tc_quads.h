@@ -6,6 +6,7 @@
 
 #include "tc_relaxed_dot.h"
 #include "tc_tile.h"
+#include "tc_weave.h"
 
 /* The generic file says what these compute, tc_relaxed_dot.h what engines make of flipped bytes. */
 
@@ -24,6 +25,12 @@ static inline void tc_copy_flipped(int8_t *to, const int8_t *from, int32_t bytes
     for (; i < bytes; ++i) {
         to[i] = tc_flip(from[i]);
     }
+}
+
+TC_INLINE void tc_weave_flipped(int8_t *to, const int8_t *from, int32_t count, int32_t planes, int32_t distance)
+{
+    int32_t done = tc_weave_most(to, from, count, planes, distance, tc_flipped_bits());
+    TC_WEAVE_REST(done, tc_flip)
 }
 
 /* Adds the shares behind the weights, which are the same for all positions: compilers add them once. */

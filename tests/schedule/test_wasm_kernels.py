@@ -26,6 +26,12 @@ RELAXED = load_target("wasm32-relaxed")
 SAMPLES = 3
 
 
+def plain(target: Target) -> Target:
+    """The host, with the target's schedules and the generic C of its micro-kernels."""
+    same = {key: getattr(target, key) for key in ("micro_kernels", "row_positions", "instructions")}
+    return replace(load_target("host"), **same)
+
+
 def model(
     rng: np.random.Generator, kind: str, *, int8: bool, residual: bool = False, channels: int = 0
 ) -> onnx.ModelProto:
@@ -95,6 +101,28 @@ def model(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
+def resize(
+    proto: onnx.ModelProto,
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    weight: tuple[int, ...],
+    attributes: dict[str, Any],
+) -> None:
+    """Give an int8 convolution of `model` an input, weights and attributes of its own."""
+    node = next(node for node in proto.graph.node if node.op_type == "Conv")
+    del node.attribute[:]
+    node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+    out = weight[0]
+    for name, data in {
+        "w": rng.integers(-127, 128, weight).astype(np.int8),
+        "w_scale": rng.uniform(0.005, 0.02, out).astype(np.float32),
+        "w_zero": np.zeros(out, np.int8),
+        "bias": rng.standard_normal(out).astype(np.float32),
+    }.items():
+        next(c for c in proto.graph.initializer if c.name == name).CopyFrom(numpy_helper.from_array(data, name))
+    proto.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.INT8, shape))
+
+
 @dataclass(frozen=True)
 class Layer:
     """A compiled layer, inputs for it, and what the reference makes of them."""
@@ -133,12 +161,6 @@ def run(proto: onnx.ModelProto, rng: np.random.Generator, target: Target = WASM)
     return layer.bodies, outputs.reshape(SAMPLES, -1), layer.expected
 
 
-def plain(target: Target) -> Target:
-    """The host, with the target's schedules and the generic C of its micro-kernels."""
-    same = {key: getattr(target, key) for key in ("micro_kernels", "row_positions", "instructions")}
-    return replace(load_target("host"), **same)
-
-
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("kind", ["conv", "pointwise", "depthwise", "gemm"])
 @pytest.mark.parametrize("target", [WASM, RELAXED], ids=lambda target: target.name)
@@ -153,26 +175,27 @@ def test_int8_layers_give_the_references_bytes(target: Target, kind: str, seed: 
     np.testing.assert_array_equal(outputs, expected)
 
 
+@pytest.mark.parametrize(
+    "target", [WASM, RELAXED, plain(WASM), plain(RELAXED)], ids=["wasm32", "relaxed", "c", "quads"]
+)
+@pytest.mark.parametrize("planes", [2, 3, 4, 5])
+def test_planes_of_an_image_are_woven(target: Target, planes: int) -> None:
+    rng = np.random.default_rng(planes)
+    proto = model(rng, "conv", int8=True, channels=9)
+    resize(proto, rng, (1, planes, 7, 37), (9, planes, 3, 3), {"pads": [1, 1, 0, 2], "strides": [2, 1]})
+    bodies, outputs, expected = run(proto, rng, target)
+    assert ("tc_weave_flipped(" if "dot_quads" in target.micro_kernels else "tc_weave_wide(") in bodies
+    np.testing.assert_array_equal(outputs, expected)
+
+
 @pytest.mark.parametrize("kernel", [(3, 3), (3, 2), (1, 5), (5, 4), (7, 1)])
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (2, 2), (3, 2), (2, 3), (1, 3)])
 @pytest.mark.parametrize("target", [WASM, RELAXED], ids=lambda target: target.name)
 def test_depthwise_windows_of_all_kinds(target: Target, stride: int, dilation: int, kernel: tuple[int, int]) -> None:
     rng = np.random.default_rng([stride, dilation, *kernel])
     proto = model(rng, "depthwise", int8=True)
-    node = next(node for node in proto.graph.node if node.op_type == "Conv")
-    channels = 19
-    shape = (1, channels, 17, 31)
-    own = {"strides": [1, stride], "dilations": [1, dilation], "pads": [1, 0, 0, 2], "group": channels}
-    del node.attribute[:]
-    node.attribute.extend(helper.make_attribute(key, value) for key, value in own.items())
-    for name, data in {
-        "w": rng.integers(-127, 128, (channels, 1, *kernel)).astype(np.int8),
-        "w_scale": rng.uniform(0.005, 0.02, channels).astype(np.float32),
-        "w_zero": np.zeros(channels, np.int8),
-        "bias": rng.standard_normal(channels).astype(np.float32),
-    }.items():
-        next(c for c in proto.graph.initializer if c.name == name).CopyFrom(numpy_helper.from_array(data, name))
-    proto.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.INT8, shape))
+    attributes = {"strides": [1, stride], "dilations": [1, dilation], "pads": [1, 0, 0, 2], "group": 19}
+    resize(proto, rng, (1, 19, 17, 31), (19, 1, *kernel), attributes)
     bodies, outputs, expected = run(proto, rng, target)
     assert "tc_depthwise_" in bodies
     np.testing.assert_array_equal(outputs, expected)

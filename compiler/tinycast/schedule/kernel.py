@@ -38,13 +38,15 @@ _HEADERS = {
     "tc_dot_4x4": "tc_dot_4x4.h",
     **dict.fromkeys(("tc_dot_pairs", "tc_depthwise_pairs"), "tc_rows.h"),
     **dict.fromkeys(("tc_dot_floats", "tc_depthwise_floats"), "tc_float_rows.h"),
-    **dict.fromkeys(("tc_flip", "tc_copy_flipped", "tc_dot_quads", "tc_depthwise_quads"), "tc_quads.h"),
+    **dict.fromkeys(
+        ("tc_flip", "tc_copy_flipped", "tc_weave_flipped", "tc_dot_quads", "tc_depthwise_quads"), "tc_quads.h"
+    ),
     "tc_relu": "tc_relu.h",
     **{f"tc_{f}_{d}": "tc_extremes.h" for f in ("min", "max") for d in ("float32", "int32", "uint32", "int64")},
     **{f"tc_{kind}_{part}": f"tc_{kind}.h" for kind in ("winograd", "float_winograd") for part in ("patches", "sums")},
     **dict.fromkeys(("tc_dot_runs_2x2", "tc_dot_runs_1x4", "tc_copy_rows"), "tc_dot_runs.h"),
     "tc_depthwise_bytes": "tc_depthwise_bytes.h",
-    "tc_weave": "tc_weave.h",
+    **dict.fromkeys(("tc_weave", "tc_weave_wide"), "tc_weave.h"),
     "tc_plane": "tc_plane.h",
     "tc_taps": "tc_taps.h",
     "tc_softmax": "tc_softmax.h",
@@ -125,7 +127,9 @@ class _GroupCompiler:
             scalar=not self._target.has_vectors,
         )
         names = [p.name for p, _, _ in self._parameters] + ["output"]
-        copies = Copies(4, woven=True) if "weave" in self._target.micro_kernels else Copies()
+        kernels = self._target.micro_kernels
+        least_bytes = 4 if "dot_runs" in kernels else 16
+        copies = Copies(least_bytes, woven="weave" in kernels, woven_wide="weave_wide" in kernels)
         lowered = lower(schedule.mod, copies, pairs_lanes="lane_pairs" in self._target.micro_kernels)
         printed = print_function(lowered, names, self._target.local_bytes)
         parameters = [p for p, _, _ in self._parameters]

@@ -68,7 +68,9 @@ def schedule_rows(
         schedule.compute_at(copy, rows if overlap else columns, preserve_unit_loops=True)
         width = tile.input_channels or anchor.inputs[0].shape[-1]
         if moved or not overlap:  # a pixel at a time: its conditions are the same for all channels
-            schedule.split(schedule.get_loops(copy)[-1], [None, width])
+            if moved:  # the last one as a whole, to where nothing else lies
+                schedule.storage_align(copy, 0, -2, width, 0)
+            schedule.split(schedule.get_loops(copy)[-1], [None, width], disable_predication=moved)
     intrinsic = _intrinsic(extents[2], extents[3], anchor, tile)
     # The start values are set inside of the position's loop, where that is a single one.
     start = schedule.decompose_reduction(sums, [*single, *several][1 if extents[0] == 1 else 0])

@@ -2,6 +2,7 @@
 
 Compilers see such loops too, but make them memmove where they cannot tell that the two do not overlap, and
 no more than memcpy and memset is asked of a target. Bytes that are flipped on their way (tc_flip) have a function, too.
+So have bytes of several planes that go to places by turns, as the first layer of a planar image takes them.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ _MOST_WOVEN = 16  # planes whose elements lie within reach of a byte's offset
 @dataclass(frozen=True)
 class Copies:
     """Which copies a core has functions for that are better than loops: runs of so many bytes, and of bytes that go
-    from planes to places by turns.
+    from planes to places by turns, or to int16 there.
     """
 
     least_bytes: int = 16
     woven: bool = False
+    woven_wide: bool = False
 
 
 def use_memory_functions(statement: Statement, copies: Copies) -> Statement:
@@ -50,10 +52,12 @@ def _call(loops: list[Any], store: Any, copies: Copies) -> tuple[Statement | Non
     """The call that stands for the innermost loops, and how many loops stay around it."""
     variables = [loop.loop_var for loop in loops]
     flips = _is_flipped(store.value)
-    value = store.value.args[1] if flips else store.value
+    widens = isinstance(store.value, tirx.Cast) and isinstance(store.value.value, TensorLoad)
+    value = store.value.args[1] if flips else store.value.value if widens else store.value
     source = value if isinstance(value, TensorLoad) else None
     dtype = DType(str(store.buffer.dtype))
-    if source is not None and str(source.source.dtype) != str(store.buffer.dtype):
+    types = "" if source is None else f"{source.source.dtype} {dtype.value}"
+    if source is not None and str(source.source.dtype) != dtype.value and types != "int8 int16":
         return None, 0
     byte = _repeated_byte(value, dtype)
     if source is None and byte is None:
@@ -62,11 +66,15 @@ def _call(loops: list[Any], store: Any, copies: Copies) -> tuple[Statement | Non
     origin = to if source is None else linear(source.indices[0], variables)
     if to is None or origin is None:
         return None, 0
-    if copies.woven and source is not None and not flips and dtype.itemsize == 1 and _are_woven(loops, to, origin):
+    woven = copies.woven_wide if widens else copies.woven and dtype.itemsize == 1
+    if woven and source is not None and _are_woven(loops, to, origin):
         kept = len(loops) - 2
         begin, there = (_address(b, x, loops, kept) for b, x in ((store.buffer, to), (source.source, origin)))
         sizes = (loops[-2].extent, loops[-1].extent, tirx.const(origin[len(loops) - 1], "int32"))
-        return tirx.Evaluate(tirx.call_extern("int32", "tc_weave", begin, there, *sizes)), kept
+        function = "tc_weave_flipped" if flips else "tc_weave_wide" if widens else "tc_weave"
+        return tirx.Evaluate(tirx.call_extern("int32", function, begin, there, *sizes)), kept
+    if widens:
+        return None, 0
     run, kept = 1, len(loops)
     while kept and to[kept - 1] == origin[kept - 1] == run:
         run *= int(loops[kept - 1].extent)
