@@ -108,19 +108,24 @@ def resize(
     weight: tuple[int, ...],
     attributes: dict[str, Any],
 ) -> None:
-    """Give an int8 convolution of `model` an input, weights and attributes of its own."""
+    """Give a convolution of `model` an input, weights and attributes of its own."""
     node = next(node for node in proto.graph.node if node.op_type == "Conv")
     del node.attribute[:]
     node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
-    out = weight[0]
-    for name, data in {
-        "w": rng.integers(-127, 128, weight).astype(np.int8),
+    out, kind = weight[0], proto.graph.input[0].type.tensor_type.elem_type
+    is_float = kind == TensorProto.FLOAT
+    constants = {
+        "w": rng.standard_normal(weight).astype(np.float32)
+        if is_float
+        else rng.integers(-127, 128, weight).astype("i1"),
         "w_scale": rng.uniform(0.005, 0.02, out).astype(np.float32),
         "w_zero": np.zeros(out, np.int8),
         "bias": rng.standard_normal(out).astype(np.float32),
-    }.items():
-        next(c for c in proto.graph.initializer if c.name == name).CopyFrom(numpy_helper.from_array(data, name))
-    proto.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.INT8, shape))
+    }
+    for constant in proto.graph.initializer:
+        if constant.name in constants:
+            constant.CopyFrom(numpy_helper.from_array(constants[constant.name], constant.name))
+    proto.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", kind, shape))
 
 
 @dataclass(frozen=True)
@@ -186,6 +191,23 @@ def test_planes_of_an_image_are_woven(target: Target, planes: int) -> None:
     bodies, outputs, expected = run(proto, rng, target)
     assert ("tc_weave_flipped(" if "dot_quads" in target.micro_kernels else "tc_weave_wide(") in bodies
     np.testing.assert_array_equal(outputs, expected)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 4), (3, 1), (1, 1)])
+@pytest.mark.parametrize(("group", "channels", "dilation"), [(1, 7, 2), (1, 8, 3), (2, 6, 1), (4, 3, 1), (2, 10, 2)])
+@pytest.mark.parametrize("target", [WASM, RELAXED], ids=lambda target: target.name)
+@pytest.mark.parametrize("int8", [True, False])
+def test_groups_and_taps_that_lie_apart(
+    int8: bool, target: Target, group: int, channels: int, dilation: int, kernel: tuple[int, int]
+) -> None:
+    """`channels`: of the input, a group."""
+    rng = np.random.default_rng([group, channels, dilation, *kernel])
+    proto = model(rng, "conv", int8=int8)
+    attributes = {"strides": [1, 2], "dilations": [2, dilation], "pads": [1, 0, 1, 2], "group": group}
+    resize(proto, rng, (1, group * channels, 9, 21), (8 * group, channels, *kernel), attributes)
+    bodies, outputs, expected = run(proto, rng, target)
+    assert ("tc_dot_floats(" if not int8 else "tc_dot_pairs(" if target is WASM else "tc_dot_quads(") in bodies
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=0 if int8 else 1e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("kernel", [(3, 3), (3, 2), (1, 5), (5, 4), (7, 1)])

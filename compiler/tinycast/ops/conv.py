@@ -44,6 +44,11 @@ class Conv2D(Op):
         return Pattern.CHANNELWISE if self.depthwise else Pattern.DENSE
 
     @property
+    def taps_lie_apart(self) -> bool:
+        """Whether what an output channel sums up of a row is more than one run of neighbours."""
+        return not self.depthwise and self.window.kernel[1] > 1 and (self.group > 1 or self.window.dilations[1] > 1)
+
+    @property
     def title(self) -> str:
         return "Conv"
 
@@ -74,6 +79,8 @@ class Conv2D(Op):
     def pack(self, index: int, data: Array, tile: Tile) -> Array:
         if index != 1:
             return data
+        if tile.vector and self.taps_lie_apart:
+            data = data.reshape(data.shape[0], -1, 1, data.shape[3])
         if tile.vector and tile.lanes == QUAD:
             return pack_quads(data, tile, depthwise=self.depthwise)
         if self.depthwise:
@@ -130,7 +137,8 @@ class Conv2D(Op):
 
     def _vector_sums(self, x: Tensor, weight: Tensor, out: TensorType, tile: Tile) -> Tensor:
         channels = tile.input_channels
-        layer = VectorRows(self.window, channels, out.shape[2], tile, self.depthwise)
+        group = 1 if self.depthwise else self.group
+        layer = VectorRows(self.window, channels, out.shape[2], tile, self.depthwise, group, self.taps_lie_apart)
         height = int(x.shape[1])
         if len(x.shape) == 4:  # computed in the same kernel, in another order
             rows = layer.copy(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
@@ -23,13 +23,29 @@ from tinycast.tvm_bridge import expr as te
 
 @dataclass(frozen=True)
 class VectorRows:
-    """How a layer reads its rows x[row, column * channels + channel]; the output has `columns_out` positions a row."""
+    """How a layer reads its rows x[row, column * channels + channel]; the output has `columns_out` positions a row.
+
+    `group`: groups of channels, each summed for its own share of the output channels, which tiles do not cross.
+    `by_taps`: each tap has groups of its own, since taps do not lie side by side.
+    """
 
     window: Window
     channels: int
     columns_out: int
     tile: Tile
     depthwise: bool = False
+    group: int = 1
+    by_taps: bool = False
+
+    @property
+    def run(self) -> int:
+        """Neighbours in a row that a tap sums up."""
+        return self.channels // self.group
+
+    @property
+    def tap(self) -> int:
+        """Elements from a tap to the next one."""
+        return self.window.dilations[1] * self.channels
 
     @property
     def step(self) -> int:
@@ -52,7 +68,8 @@ class VectorRows:
         kernel = self.window.kernel[1]
         if self.is_by_columns:
             return kernel
-        return ceil((kernel if self.depthwise else kernel * self.channels) / self.tile.lanes)
+        taps = 1 if self.by_taps else kernel
+        return ceil((taps if self.depthwise else taps * self.run) / self.tile.lanes)
 
     @property
     def tiles(self) -> int:
@@ -64,10 +81,10 @@ class VectorRows:
         positions = self.columns_out if self.tile.cut else self.tiles * self.tile.positions
         last = (positions - 1) * self.step
         if not self.depthwise:
-            return last + self.groups * self.tile.lanes
+            taps = (self.window.kernel[1] - 1) * self.tap if self.by_taps else 0
+            return last + taps + self.groups * self.tile.lanes + self.channels - self.run
         across = self.groups * (1 if self.is_by_columns else self.tile.lanes)
-        taps = (across - 1) * self.window.dilations[1] * self.channels
-        return last + taps + ceil(self.channels / self.tile.channels) * self.tile.channels
+        return last + (across - 1) * self.tap + ceil(self.channels / self.tile.channels) * self.tile.channels
 
     def copy(self, read: Callable[[te.Expr, te.Expr], te.Expr], height: int, width: int, pad: float) -> Tensor:
         """The rows with their border, as long as the tiles read; read(row, element) is the input's element."""
@@ -140,35 +157,45 @@ def vector_sums(
     """
     window, tile, lanes = layer.window, layer.tile, layer.tile.lanes
     dtype = DType.FLOAT32 if tile.wide is DType.FLOAT32 else DType.INT32
-    extents = (layer.rows, layer.groups)
-    outer, inner = float_chunks(extents) if dtype is DType.FLOAT32 else ((1, 1), extents)
+    taps = window.kernel[1]
+    axes = {"r": layer.rows, **({"t": taps} if layer.by_taps else {}), "q": layer.groups}
+    extents = tuple(axes.values())
+    outer, inner = float_chunks(extents) if dtype is DType.FLOAT32 else ((1,) * len(extents), extents)
     shape = (rows_out, layer.tiles, int(weight.shape[0]), tile.positions, tile.channels)
-    r, q = te.reduce_axis((0, inner[0]), "r"), te.reduce_axis((0, inner[1]), "q")
+    reduced = [te.reduce_axis((0, n), name) for n, name in zip(inner, axes, strict=True)]
     k = te.reduce_axis((0, lanes), "k")
-    tap = window.dilations[1] * layer.channels
+    blocks_a_group = int(weight.shape[0]) // layer.group
 
-    def term(i: tuple[te.Expr, ...], row: te.Expr, group: te.Expr) -> te.Expr:
+    def term(i: tuple[te.Expr, ...], row: te.Expr, *others: te.Expr) -> te.Expr:
         h, p, o, position, channel = i
+        *tap, group = others
         at = (p * tile.positions + position) * layer.step
         factor_row = row
+        if layer.group > 1:
+            at = at + o // blocks_a_group * layer.run
         if layer.is_by_columns:
-            at = at + group * tap + o * tile.channels + channel
+            at = at + group * layer.tap + o * tile.channels + channel
             # Where the last group is filled up it reads the last row again.
             first = row * QUAD if layer.rows > 1 else 0
             row = te.minimum(first + k, te.const(window.kernel[0] - 1, DType.INT32))
         elif layer.depthwise:
-            at = at + group * (lanes * tap) + k * tap + o * tile.channels + channel
+            at = at + group * (lanes * layer.tap) + k * layer.tap + o * tile.channels + channel
         else:
             at = at + group * lanes + k
+        if tap:
+            at, factor_row = at + tap[0] * layer.tap, row * taps + tap[0]
         element = read(h * window.strides[0] + row * window.dilations[0], at)
         lane = position * tile.channels + channel if tile.packs_positions else channel
         factor = weight[o, factor_row * layer.groups + group, lane, k]
-        return te.sum(te.cast(element, dtype) * te.cast(factor, dtype), axis=[r, q, k])
+        return te.sum(te.cast(element, dtype) * te.cast(factor, dtype), axis=[*reduced, k])
 
-    if outer == (1, 1):
-        return te.compute(shape, lambda *i: term(i, r, q), name="accumulator")
-    partial = te.compute(
-        (*outer, *shape), lambda *i: term(i[2:], i[0] * inner[0] + r, i[1] * inner[1] + q), name="partial"
-    )
-    rc, qc = te.reduce_axis((0, outer[0]), "row_chunk"), te.reduce_axis((0, outer[1]), "chunk")
-    return te.compute(shape, lambda *i: te.sum(partial(rc, qc, *i), axis=[rc, qc]), name="accumulator")
+    if prod(outer) == 1:
+        return te.compute(shape, lambda *i: term(i, *reduced), name="accumulator")
+    rank = len(outer)
+
+    def chunk(*i: te.Expr) -> te.Expr:
+        return term(i[rank:], *(c * n + axis for c, n, axis in zip(i[:rank], inner, reduced, strict=True)))
+
+    partial = te.compute((*outer, *shape), chunk, name="partial")
+    chunks = [te.reduce_axis((0, n), f"{name}_chunk") for n, name in zip(outer, axes, strict=True)]
+    return te.compute(shape, lambda *i: te.sum(partial(*chunks, *i), axis=chunks), name="accumulator")

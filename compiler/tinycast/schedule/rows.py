@@ -55,11 +55,16 @@ def schedule_rows(
     for block in (sums, total):
         schedule.set_scope(block, 0, "local")
     loops = list(schedule.get_loops(sums))
-    tile_loops = loops[-5:]
+    by_taps = isinstance(anchor.op, Conv2D) and anchor.op.taps_lie_apart
+    tile_loops = loops[-6 if by_taps else -5 :]
     extents = [int(schedule.get(loop).extent) for loop in tile_loops]
     # TVM matches no loop of length 1.
     single = [loop for loop, extent in zip(tile_loops, extents, strict=True) if extent == 1]
     several = [loop for loop, extent in zip(tile_loops, extents, strict=True) if extent > 1]
+    if by_taps and extents[2] > 1:  # a call a row of the window
+        several.remove(tile_loops[2])
+        single.append(tile_loops[2])
+        schedule.unroll(tile_loops[2])
     schedule.reorder(*single, *several)
     overlap = isinstance(anchor.op, Conv2D) and anchor.op.window.kernel != (1, 1)
     one_row = int(schedule.get(rows).extent) == 1
@@ -71,10 +76,10 @@ def schedule_rows(
             if moved:  # the last one as a whole, to where nothing else lies
                 schedule.storage_align(copy, 0, -2, width, 0)
             schedule.split(schedule.get_loops(copy)[-1], [None, width], disable_predication=moved)
-    intrinsic = _intrinsic(extents[2], extents[3], anchor, tile)
+    intrinsic = _intrinsic(extents[-3], extents[-2], anchor, tile)
     # The start values are set inside of the position's loop, where that is a single one.
     start = schedule.decompose_reduction(sums, [*single, *several][1 if extents[0] == 1 else 0])
-    _in_registers(schedule, start, len(loops) - 5, lanes=lanes, scalar=scalar)
+    _in_registers(schedule, start, len(loops) - len(tile_loops), lanes=lanes, scalar=scalar)
     schedule.tensorize(several[0], intrinsic)
     if "rows" not in names or (not overlap and not one_row):
         return Reads.AS_NEEDED
@@ -105,5 +110,6 @@ def _intrinsic(height: int, groups: int, anchor: Call, tile: Tile) -> str:
         height = op.window.kernel[0]
     step, dilation = op.window.strides[1] * tile.input_channels, op.window.dilations[0] if height > 1 else 1
     tap_step = op.window.dilations[1] * tile.input_channels if op.depthwise else 0
+    apart = op.window.dilations[1] * tile.input_channels if op.taps_lie_apart else 0
     end = prod(anchor.output.shape[1:3]) * step if tile.cut else 0
-    return RowKernel(tile.positions, step, height, dilation, groups, tile.lanes, tap_step, end).register()
+    return RowKernel(tile.positions, step, height, dilation, groups, tile.lanes, tap_step, apart, end).register()

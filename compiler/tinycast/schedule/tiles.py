@@ -116,7 +116,8 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
     types = (x.dtype, rest[0].dtype)
     op, shape = anchor.op, anchor.output.shape
     if isinstance(op, Conv2D):
-        fits = x.shape[0] == 1 and (op.depthwise or (op.group == 1 and op.window.dilations[1] == 1))
+        # A tile's channels are of one group.
+        fits = x.shape[0] == 1 and (op.depthwise or op.group == 1 or shape[3] // op.group % _VECTOR_CHANNELS == 0)
         columns = shape[1] * shape[2] if flat_positions(anchor) else shape[2]
     elif isinstance(op, FullyConnected):
         fits, columns = len(x.shape) == 2, shape[0]

@@ -22,7 +22,7 @@ def winograd_strip(anchor: Call, tile: Tile, target: Target) -> int:
     """Rows of tiles that are computed together; 0 where the direct convolution by `tile` costs less."""
     op = anchor.op
     name = {1: "winograd_floats", PAIR: "winograd_pairs"}.get(tile.lanes)
-    if name not in target.micro_kernels or not isinstance(op, Conv2D) or op.depthwise:
+    if name not in target.micro_kernels or not isinstance(op, Conv2D) or op.group > 1:
         return 0
     window, (_, height, width, _) = op.window, anchor.output.shape
     fits = window.kernel == (3, 3) and window.strides == window.dilations == (1, 1)

@@ -37,6 +37,7 @@ class RowKernel:
     groups: int
     lanes: int
     tap_step: int = 0  # of a depthwise layer
+    apart: int = 0  # elements from a row to the next, where they are taps in one row of the input
     end: int = 0  # elements of the only row, where the last tile is cut: positions that begin behind it are left out
 
     @property
@@ -69,10 +70,10 @@ def _register(kernel: RowKernel) -> str:
 def _function(kernel: RowKernel, body: list[str]) -> str:
     _, operand, factor, result = _ELEMENTS[kernel.lanes]
     taps = kernel.tap_step or 1
-    height = (kernel.rows - 1) * kernel.dilation + 1
+    height = 1 if kernel.apart else (kernel.rows - 1) * kernel.dilation + 1
     across = kernel.groups * (1 if kernel.is_by_columns else kernel.lanes)
     width = (kernel.positions - 1) * kernel.step + (across - 1) * taps + 1
-    width += _CHANNELS - 1 if kernel.tap_step else 0
+    width += _CHANNELS - 1 if kernel.tap_step else (kernel.rows - 1) * kernel.apart
     total = kernel.row_groups * kernel.groups
     lines = [
         "@T.prim_func(s_tir=True)",
@@ -104,6 +105,8 @@ def _meaning(kernel: RowKernel) -> list[str]:
         row = f"T.min({r} * {QUAD} + {k}, {kernel.rows - 1})"
     if kernel.tap_step:
         at += f" + {j}"
+    if kernel.apart:
+        row, at = "0", f"{at} + {r} * {kernel.apart}"
     return [
         f"for {', '.join(loops)} in T.grid({', '.join(map(str, loops.values()))}):",
         '    with T.sblock("sum"):',
@@ -114,7 +117,7 @@ def _meaning(kernel: RowKernel) -> list[str]:
 
 
 def _call(kernel: RowKernel) -> list[str]:
-    row_stride = f"x.strides[0] * {kernel.dilation}"
+    row_stride = str(kernel.apart) if kernel.apart else f"x.strides[0] * {kernel.dilation}"
     positions: int | str = kernel.positions
     if kernel.end:
         positions = f"T.if_then_else(x.elem_offset < {kernel.end - kernel.step}, {kernel.positions}, 1)"
