@@ -15,6 +15,7 @@ from tinycast.ir.types import DType, Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.shape import TO_NHWC, Reshape, Transpose
 from tinycast.schedule.choice import Choice, choices_of
+from tinycast.schedule.flat import flatten_rows
 from tinycast.schedule.overlap import Reads, overlap_distance
 from tinycast.schedule.routine import routine_step
 from tinycast.schedule.strategies import schedule_group
@@ -22,7 +23,7 @@ from tinycast.schedule.tiles import flat_positions
 from tinycast.schedule.tuning import Tuning
 from tinycast.target.types import Target
 from tinycast.tvm_bridge import expr as te
-from tinycast.tvm_bridge.c_printer import print_function
+from tinycast.tvm_bridge.c_printer import PrintedFunction, print_function
 from tinycast.tvm_bridge.copies import Copies
 from tinycast.tvm_bridge.function import scalar, schedule_of
 from tinycast.tvm_bridge.lower import lower
@@ -62,8 +63,11 @@ _HEADERS = {
 }
 
 
+_LANES_MATH = {f"tc_lanes_{f}_f32": "tc_lanes_math.h" for f in ("exp", "expm1", "sigmoid", "tanh")}
+
+
 def _header(function: str) -> str:
-    return "tc_lanes.h" if function.startswith("tc_lanes_") else _HEADERS[function]
+    return _LANES_MATH.get(function, "tc_lanes.h") if function.startswith("tc_lanes_") else _HEADERS[function]
 
 
 def make_step(
@@ -72,9 +76,11 @@ def make_step(
     """Compile the calls of a group into one kernel called `symbol`, scheduled as `tuning` or the cost model says."""
     if isinstance(calls[0].op, Routine):
         return routine_step(calls[0], symbol)
-    tuned = None if tuning is None else tuning.find(calls, anchor, target)
-    choice = choices_of(calls, anchor, target)[0] if tuned is None else tuned.choice
-    step = scheduled_step(calls, anchor, target, symbol, choice)
+    group = flatten_rows(calls, anchor)
+    tuned = None if tuning is None else tuning.find(group.calls, group.anchor, target)
+    choice = choices_of(group.calls, group.anchor, target)[0] if tuned is None else tuned.choice
+    step = scheduled_step(group.calls, group.anchor, target, symbol, choice)
+    step = replace(step, arguments=tuple(group.original(a) for a in step.arguments))
     return step if tuned is None else replace(step, kernel=replace(step.kernel, tuned=(tuned.origin,)))
 
 
@@ -111,27 +117,11 @@ class _GroupCompiler:
     def step(self) -> Step:
         for call in self._calls:
             self._compute(call)
-        result = self._tensors[self._calls[-1].output]
-        tensors = [t for _, _, t in self._parameters]
-        schedule = schedule_of([*tensors, result])
-        moved = self._anchor is not None and self._anchor.inputs[0] in {c.output for c in self._calls}
-        in_place = self._in_place()
-        reads = schedule_group(
-            schedule,
-            self._anchor,
-            self._choice,
-            flat=self._is_flat(),
-            moved=moved,
-            in_place=bool(in_place),
-            lanes=self._has_lanes(),
-            scalar=not self._target.has_vectors,
-        )
-        names = [p.name for p, _, _ in self._parameters] + ["output"]
-        kernels = self._target.micro_kernels
-        least_bytes = 4 if "dot_runs" in kernels else 16
-        copies = Copies(least_bytes, woven="weave" in kernels, woven_wide="weave_wide" in kernels)
-        lowered = lower(schedule.mod, copies, pairs_lanes="lane_pairs" in self._target.micro_kernels)
-        printed = print_function(lowered, names, self._target.local_bytes)
+        lanes = self._has_lanes()
+        printed, reads, in_place = self._printed(lanes=lanes)
+        if lanes and self._anchor is None and not any(f.startswith("tc_lanes_") for f in printed.functions):
+            # Something has no vector operation: compilers make more of one loop.
+            printed, reads, in_place = self._printed(lanes=False)
         parameters = [p for p, _, _ in self._parameters]
         arguments: list[Argument] = [a for _, a, _ in self._parameters]
         output = self._output
@@ -153,6 +143,30 @@ class _GroupCompiler:
             tuple(dict.fromkeys(c.source for c in self._all)),
             sum(c.op.macs(c.inputs, TensorType(c.output.shape, c.output.dtype)) for c in self._all),
         )
+
+    def _printed(self, *, lanes: bool) -> tuple[PrintedFunction, Reads, tuple[tuple[int, int], ...]]:
+        """The C of the kernel, how it reads the anchor's input, and what it may overwrite. `lanes`: by four."""
+        result = self._tensors[self._calls[-1].output]
+        tensors = [t for _, _, t in self._parameters]
+        schedule = schedule_of([*tensors, result])
+        moved = self._anchor is not None and self._anchor.inputs[0] in {c.output for c in self._calls}
+        in_place = self._in_place()
+        reads = schedule_group(
+            schedule,
+            self._anchor,
+            self._choice,
+            flat=self._is_flat(),
+            moved=moved,
+            in_place=bool(in_place),
+            lanes=lanes,
+            scalar=not self._target.has_vectors,
+        )
+        names = [p.name for p, _, _ in self._parameters] + ["output"]
+        kernels = self._target.micro_kernels
+        least_bytes = 4 if "dot_runs" in kernels else 16
+        copies = Copies(least_bytes, woven="weave" in kernels, woven_wide="weave_wide" in kernels)
+        lowered = lower(schedule.mod, copies, pairs_lanes="lane_pairs" in kernels)
+        return print_function(lowered, names, self._target.local_bytes), reads, in_place
 
     def _flat_image(self) -> tuple[int, int] | None:
         """(H, W) where the whole group works position by position: its positions are counted as one row."""
@@ -236,9 +250,9 @@ class _GroupCompiler:
     def _has_lanes(self) -> bool:
         """Whether the core has vectors of four that fit the group, which does not only copy."""
         types = {v.dtype for c in self._calls for v in (*c.inputs, c.output)}
-        if self._tile.vector and types == {DType.FLOAT32}:
-            return "float_lanes" in self._target.micro_kernels
         computes = self._anchor is not None or all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls)
+        if types == {DType.FLOAT32} and (self._tile.vector or (computes and self._anchor is None)):
+            return "float_lanes" in self._target.micro_kernels
         return "lanes" in self._target.micro_kernels and computes and types <= {DType.INT8, DType.INT32}
 
     def _is_flat(self) -> bool:

@@ -78,7 +78,8 @@ def _elementwise(schedule: Schedule, choice: Choice, *, flat: bool, lanes: bool)
     for block in before:
         schedule.compute_inline(block)
     loops = list(schedule.get_loops(output))
-    if flat and len(loops) > 1:
+    whole_vectors = bool(loops) and int(schedule.get(loops[-1]).extent) % LANES == 0
+    if flat and len(loops) > 1 and not (lanes and whole_vectors):
         schedule.fuse(*loops)
     if lanes:
         vectorize(schedule, output)

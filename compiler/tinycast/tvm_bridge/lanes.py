@@ -17,6 +17,8 @@ LANES = 4
 C_TYPES = {"int32x4": "tc_lanes", "float32x4": "tc_float_lanes"}
 _ELEMENTS = {"int8": "s8", "int32": "s32", "float32": "f32"}
 _OPERATORS = (tirx.Add, tirx.Sub, tirx.Mul)
+_FLOAT_OPERATORS = (*_OPERATORS, tirx.Div)
+_FLOAT_FUNCTIONS = ("tc_exp", "tc_expm1", "tc_sigmoid", "tc_tanh")  # tc_lanes_math.h
 _TO_INT8 = "tc_requantize_s8_"  # its name ends with the shift
 _CHOICES = {tirx.Min: "tc_lanes_min", tirx.Max: "tc_lanes_max"}
 
@@ -88,7 +90,7 @@ class _Vectorizer:
             return self._lanes(expr.value)
         if kind is tirx.Cast and str(expr.ty) == "int8" and _fits_int8(expr.value):
             return self._lanes(expr.value)
-        if kind in _OPERATORS and str(expr.ty) in ("int32", "float32"):
+        if kind in {"int32": _OPERATORS, "float32": _FLOAT_OPERATORS}.get(str(expr.ty), ()):
             return kind(self._lanes(expr.a), self._lanes(expr.b))
         if kind in _CHOICES:
             return _call(_CHOICES[kind], self._lanes(expr.a), self._lanes(expr.b), of=expr)
@@ -114,6 +116,9 @@ class _Vectorizer:
         if name == "tc_clamp":
             value, *bounds = arguments
             return _call("tc_lanes_clamp", self._lanes(value), *self._same(bounds))
+        if name in _FLOAT_FUNCTIONS:
+            (value,) = arguments
+            return _call(name.replace("tc_", "tc_lanes_"), self._lanes(value), of=value)
         if name.startswith(_TO_INT8):
             shift = tirx.const(int(name.removeprefix(_TO_INT8)), "int32")
             arguments = [*arguments, shift, tirx.const(-128, "int32"), tirx.const(127, "int32")]
