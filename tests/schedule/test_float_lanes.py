@@ -56,6 +56,21 @@ def test_functions_give_the_bits_of_the_scalar_ones(function: str) -> None:
     assert np.isnan(vectors).sum() == 1
 
 
+@pytest.mark.parametrize("length", [64, 20, 13])
+@pytest.mark.parametrize("kind", ["Softmax", "LogSoftmax", "LayerNormalization"])
+def test_passes_over_rows_take_vectors(kind: str, length: int) -> None:
+    rng = np.random.default_rng(3)
+    constants = {"scale": rng.normal(0, 1, length), "bias": rng.normal(0, 1, length)}
+    more = list(constants) if kind == "LayerNormalization" else []
+    model = model_of([helper.make_node(kind, ["x", *more], ["y"])], (1, 5, length), constants)
+    samples = rng.normal(0, 3, (4, 5, length)).astype(np.float32)
+    program = to_integers(model, "lanes")
+    expected = np.stack([interpret(program, [one[None]])[program.outputs[0]] for one in samples])
+    bodies, outputs = outputs_of(model, "wasm32", samples)
+    assert ("tc_lanes_" in bodies) == (length % 4 == 0)
+    np.testing.assert_allclose(outputs.reshape(-1), expected.reshape(-1), rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
 def test_what_has_no_vector_function_is_one_loop() -> None:
     bodies, _ = outputs_of(model_of([helper.make_node("Sin", ["x"], ["y"])], (1, 64)), "wasm32", np.ones((1, 64), "f4"))
     assert "tc_lanes" not in bodies

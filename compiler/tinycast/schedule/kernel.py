@@ -251,7 +251,8 @@ class _GroupCompiler:
         """Whether the core has vectors of four that fit the group, which does not only copy."""
         types = {v.dtype for c in self._calls for v in (*c.inputs, c.output)}
         computes = self._anchor is not None or all(c.op.pattern is Pattern.ELEMENTWISE for c in self._calls)
-        if types == {DType.FLOAT32} and (self._tile.vector or (computes and self._anchor is None)):
+        in_rows = self._anchor is None or self._anchor.op.pattern is Pattern.ROWS
+        if types == {DType.FLOAT32} and (self._tile.vector or (computes and in_rows)):
             return "float_lanes" in self._target.micro_kernels
         return "lanes" in self._target.micro_kernels and computes and types <= {DType.INT8, DType.INT32}
 

@@ -65,7 +65,7 @@ def schedule_group(
     if tile.lanes:
         return schedule_dot(schedule, anchor, tile, moved=moved)
     if anchor.op.pattern is Pattern.ROWS:
-        return _rows(schedule, anchor)
+        return _rows(schedule, anchor, lanes=lanes)
     if anchor.op.pattern is Pattern.DENSE:
         return _dense(schedule, anchor, choice)
     if lanes and anchor.output.shape[-1] % LANES == 0:
@@ -161,7 +161,7 @@ def _channel_lanes(schedule: Schedule) -> Reads:
     return Reads.ROW_FIRST if len(outer) == 3 else Reads.AS_NEEDED
 
 
-def _rows(schedule: Schedule, anchor: Call) -> Reads:
+def _rows(schedule: Schedule, anchor: Call, *, lanes: bool) -> Reads:
     """Several passes over one axis, a row at a time; only what two passes read is kept."""
     *before, output = blocks_of(schedule)
     for block in before:
@@ -177,4 +177,6 @@ def _rows(schedule: Schedule, anchor: Call) -> Reads:
     for block in blocks_of(schedule):
         if is_reduction(schedule, block):
             schedule.decompose_reduction(block, schedule.get_loops(block)[-1])
+        elif lanes and axis == len(loops) - 1:
+            vectorize(schedule, block)
     return Reads.AS_NEEDED
