@@ -85,7 +85,7 @@ TREES = (
     _classifier("tree_classes_shares", 15, 3, [0, 1, 2], 0.1),
     *(_classifier(f"tree_two_classes_{i}", 16 + i, 2, [i], attributes={"post_transform": "LOGISTIC", **({} if i else {"base_values": [0.2]})}) for i in (0, 1)),
     _classifier("tree_two_classes_raw", 18, 2, [0]),
-    _classifier("tree_two_classes_shares", 19, 2, [0], 0.0),
+    *(_classifier(f"tree_two_classes_shares_{post.lower()}", 19, 2, [0], 0.0, attributes={"post_transform": post}) for post in ("NONE", "LOGISTIC")),
     *(row(f"tree_ensemble_{n}", "y = ai.onnx.ml.TreeEnsemble(x)", as_tree_ensemble(random_trees(20 + n, modes=MODES, tracks=True), n, n), step=1.0, missing=n > 1, version=5) for n in (1, 2)),
     *(row(f"tree_ensemble_of_{how}", "y = ai.onnx.ml.TreeEnsemble(x)", {**as_tree_ensemble(random_trees(25), 3, 2), "aggregate_function": how, "post_transform": 3}, step=0.5, version=5) for how in range(4)),
 )  # fmt: skip
