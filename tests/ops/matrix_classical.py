@@ -85,7 +85,7 @@ TREES = (
     _classifier("tree_classes_shares", 15, 3, [0, 1, 2], 0.1),
     *(_classifier(f"tree_two_classes_{i}", 16 + i, 2, [i], attributes={"post_transform": "LOGISTIC", **({} if i else {"base_values": [0.2]})}) for i in (0, 1)),
     _classifier("tree_two_classes_raw", 18, 2, [0]),
-    _classifier("tree_two_classes_shares", 19, 2, [0], 0.0),
+    *(_classifier(f"tree_two_classes_shares_{post.lower()}", 19, 2, [0], 0.0, attributes={"post_transform": post}) for post in ("NONE", "LOGISTIC")),
     *(row(f"tree_ensemble_{n}", "y = ai.onnx.ml.TreeEnsemble(x)", as_tree_ensemble(random_trees(20 + n, modes=MODES, tracks=True), n, n), step=1.0, missing=n > 1, version=5) for n in (1, 2)),
     *(row(f"tree_ensemble_of_{how}", "y = ai.onnx.ml.TreeEnsemble(x)", {**as_tree_ensemble(random_trees(25), 3, 2), "aggregate_function": how, "post_transform": 3}, step=0.5, version=5) for how in range(4)),
 )  # fmt: skip
@@ -157,6 +157,7 @@ FEATURES = (
     row("one_hot_encoder", "y = ai.onnx.ml.OneHotEncoder(x)", {"cats_int64s": [-1, 0, 1]}, "int64[3,2] x"),
     row("feature_vectorizer", "y = ai.onnx.ml.FeatureVectorizer(x, z)", {"inputdimensions": [2, 3]}, "float[2,2] x, float[2,3] z", version=1),
     row("lstm_of_bytes", "y, h, c = com.microsoft.DynamicQuantizeLSTM(x, w, r, b, , , , , ws, wz, rs, rz)", {"hidden_size": 4, "direction": "bidirectional"}, "float[5,1,3] x", weights={"w": BYTES[:, :3], "r": BYTES[:, :4], "b": (2, 32), "ws": np.float32([0.01, 0.02]), "wz": BYTES[:, 0, 0], "rs": np.float32([0.015, 0.01]), "rz": BYTES[:, 1, 0]}, outputs="y h c"),
+    row("lstm_of_bytes_of_two_steps", "y, h, c = com.microsoft.DynamicQuantizeLSTM(x, w, r, , n, , , , ws, wz, rs, wz)", {"hidden_size": 4, "direction": "reverse"}, "float[5,1,3] x", weights={"w": BYTES[:1, :3], "r": BYTES[:1, :4], "n": np.int32([2]), "ws": np.float32([0.01]), "wz": BYTES[:1, 0, 0], "rs": np.float32([0.015])}, outputs="y h c"),
 )  # fmt: skip
 
 CLASSICAL = (*TREES, *LINEAR, *SVM, *FEATURES)

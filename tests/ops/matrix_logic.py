@@ -31,6 +31,7 @@ LOGIC = (
     Row("bit_cast", "float[2,3] x", "y = BitCast<to=6>(x)", output_type="int32", opset=26),
     Row("quantize_at_run_time", "float[2,9] x, float s", "y = QuantizeLinear(x, s, p)", {"p": np.asarray(3, np.int8)}, output_type="int8", low=0.1),
     Row("quantize_int16", "float[2,9] x, float s", "y = QuantizeLinear(x, s, p)", {"p": np.asarray(3, np.int16)}, output_type="int16", low=0.1),
+    Row("quantize_zeros_dynamically", "float[2,9] x", "n = Abs(x) m = Neg(n) r = Relu(m) a, s, c = DynamicQuantizeLinear(r) y = DequantizeLinear(a, s, c)", outputs="y s"),
     Row("quantize_dynamically", "float[2,9] x", "a, b, c = DynamicQuantizeLinear(x) y = DequantizeLinear(a, b, c)"),
     Row("dequantize_at_run_time", "int8[2,9] x, float[2] s", "y = DequantizeLinear<axis=0>(x, s)", low=1, high=9),
     Row("dequantize_blocks", "float[3,8] x", "w = DequantizeLinear<axis=1, block_size=4>(q, s, p) y = Add(x, w)", {"q": np.arange(24, dtype=np.int8).reshape(3, 8), "s": (3, 2), "p": np.arange(6, dtype=np.int8).reshape(3, 2)}),

@@ -87,17 +87,28 @@ def quantized_mat_mul(d: Draw, op: str) -> Instance:
 
 @family(f"{_MS}.DynamicQuantizeLSTM")
 def dynamic_lstm(d: Draw, op: str) -> Instance:
-    """Only near: ONNX Runtime rounds inputs and states, the compiler does not."""
-    steps, inputs, hidden, count = d.int(1, 4), d.int(1, 6), d.int(1, 5), d.of(1, 2)
+    """Batches only near: what of them ONNX Runtime rounds by one scale depends on the number of its threads.
+
+    With a scale a row it takes no zero point but the middle.
+    """
+    steps, batch, inputs, hidden, count = d.int(1, 4), d.int(1, 3), d.int(1, 6), d.int(1, 5), d.of(1, 2)
     direction = "bidirectional" if count == 2 else d.of("forward", "reverse")
+    kind = d.of("int8", "uint8")
+    by_row = d.flag()
+    scales = [count, 4 * hidden] if by_row else [count]
     constants = {}
     for name, rows in (("w", inputs), ("r", hidden)):
-        constants[name] = d.array([count, rows, 4 * hidden], "int8", -127, 127)
-        constants[f"s{name}"] = d.array([count], low=0.002, high=0.004)
-        constants[f"z{name}"] = np.zeros([count], np.int8)
-    constants["b"] = d.array([count, 8 * hidden], low=-0.5, high=0.5)
-    node = f'y, h, c = {op}<hidden_size={hidden}, direction="{direction}">(x, w, r, b, , , , , sw, zw, sr, zr)'
-    return Instance(node, {"x": d.input([steps, 1, inputs])}, constants, outputs="y h c", tolerance=0.1)
+        constants[name] = d.array([count, rows, 4 * hidden], kind, *(np.iinfo(kind).min, np.iinfo(kind).max))
+        constants[f"s{name}"] = d.array(scales, low=0.002, high=0.004)
+        middle = 128 if kind == "uint8" else 0
+        constants[f"z{name}"] = d.array(scales, kind, middle - 9 * (not by_row), middle + 9 * (not by_row))
+    given = {"x": d.input([steps, batch, inputs])}
+    optional = {"b": d.array([count, 8 * hidden], low=-0.5, high=0.5), "n": d.array([batch], "int32", 0, steps)}
+    optional |= {name: d.array([count, batch, hidden], low=-1, high=1) for name in ("h0", "c0")}
+    constants |= (chosen := {name: optional[name] for name in d.some(list(optional))})
+    names = ", ".join(name if name in chosen else "" for name in optional)
+    node = f'y, h, c = {op}<hidden_size={hidden}, direction="{direction}">(x, w, r, {names}, , sw, zw, sr, zr)'
+    return Instance(node, given, constants, outputs="y h c", tolerance=1e-5 if batch == 1 else 0.05)
 
 
 @family("Dropout")

@@ -89,7 +89,7 @@ def dequantize(d: Draw, op: str) -> Instance:
 
 @family("DynamicQuantizeLinear")
 def dynamic(d: Draw, op: str) -> Instance:
-    low, high = d.of((-4.0, 4.0), (0.5, 4.0), (-4.0, -0.5))
+    low, high = d.of((-4.0, 4.0), (0.5, 4.0), (-4.0, -0.5), (0.0, 0.0))
     return Instance(f"y, s, z = {op}(x)", {"x": d.input(d.shape(1), low=low, high=high)}, outputs="y s z", steps=1)
 
 

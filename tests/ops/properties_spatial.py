@@ -219,7 +219,7 @@ def resize(d: Draw, op: str) -> Instance:
         constants["r"] = np.asarray([0, 0, *[0.25] * rank, 1, 1, *[d.of(0.75, 1.25)] * rank], np.float32)
         attributes += f", extrapolation_value={d.of(0.0, -3.0)}"
         roi = "r"
-    if d.flag():
+    if d.flag() or roi:  # the reference takes a length of 1.5 elements for one of several
         constants["s"] = ints(*shape[:2], *target)
         node = f"y = {op}<{attributes}>(x, {roi}, , s)"
     else:
@@ -227,8 +227,9 @@ def resize(d: Draw, op: str) -> Instance:
             [1, 1, *(d.of(0.5, 1.0, 1.5, 2.0, 3.0) if n > 1 else 2.0 for n in shape[2:])], np.float32
         )
         node = f"y = {op}<{attributes}>(x, {roi}, s)"
-    # ONNX Runtime crops no axis that keeps its length.
-    return Instance(node, {"x": d.input(shape)}, constants, tolerance=2e-5, by_reference=bool(roi))
+    # ONNX Runtime crops no axis that keeps its length, and aligns the corners of whole lengths only.
+    by_reference = where in ("tf_crop_and_resize", "align_corners")
+    return Instance(node, {"x": d.input(shape)}, constants, tolerance=2e-5, by_reference=by_reference)
 
 
 @family("Upsample")

@@ -46,18 +46,26 @@ def random_trees(
 
 
 def with_weights(nodes: Attributes, kind: str, ids: Sequence[int], seed: int, *, low: float = -1.0) -> Attributes:
-    """The nodes with one random weight a leaf for each of some (at least one) of the targets or classes `ids`."""
+    """The nodes with one random weight a leaf for each of some (at least one) of the targets or classes `ids`.
+
+    The last tree, a leaf alone, has all of them: what no leaf gives anything loses its base value in ONNX Runtime, and
+    is never chosen, other than in ONNX's reference.
+    """
     random = np.random.default_rng(seed)
     leaves = [i for i, mode in enumerate(nodes["nodes_modes"]) if mode == "LEAF"]
     rows = [
         (nodes["nodes_treeids"][i], nodes["nodes_nodeids"][i], target)
         for i in leaves
-        for target in sorted(random.choice(ids, random.integers(1, len(ids) + 1), replace=False).tolist())
+        for target in (ids if i == leaves[-1] else _some(ids, random))
     ]
     columns = zip(*rows, strict=True)
     lists = dict(zip((f"{kind}_treeids", f"{kind}_nodeids", f"{kind}_ids"), map(list, columns), strict=True))
     weights = np.round(random.uniform(low, 1.0, len(rows)), 1)  # few, so that equal ones are stored once
     return {**nodes, **lists, f"{kind}_weights": weights.astype(float).tolist()}
+
+
+def _some(ids: Sequence[int], random: np.random.Generator) -> list[int]:
+    return sorted(random.choice(ids, random.integers(1, len(ids) + 1), replace=False).tolist())
 
 
 def as_tree_ensemble(nodes: Attributes, seed: int, targets: int) -> Attributes:

@@ -116,12 +116,13 @@ def import_gemm(node: Node) -> Value:
     if not node.int("transB", 0):
         weight = build.call(Transpose((1, 0)), [weight])
     channels = weight.shape[0]
-    plain = bias is None or (node.is_weight(2) and prod(bias.shape) == channels and bias.shape[-1] == channels)
+    one_each = bias is not None and bias.size == channels and bias.shape[-1:] in ((), (channels,))
+    plain = bias is None or (node.is_weight(2) and one_each)
     constant = node.is_weight(1)
     if constant and alpha == 1.0 and plain and (beta == 1.0 or bias is None):
         if bias is None:
             bias = build.constant(np.zeros(channels, np.float32), "bias")
-        elif len(bias.shape) > 1:
+        elif bias.shape != (channels,):
             bias = build.call(Reshape((channels,)), [bias])
         return build.call(FullyConnected(), [x, weight, bias])
     if constant:

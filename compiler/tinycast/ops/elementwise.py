@@ -204,6 +204,8 @@ def import_mod(node: Node) -> Value:
 
 def _divisor(node: Node, x: Value) -> Value:
     """x, ones behind its real elements where its size depends on data: processors stop at a division by zero."""
+    if x.data is not None and not (x.data.any() if x.dtype is DType.FLOAT32 else x.data.all()):
+        node.reject(f"it divides by {x.name}, a constant zero", "export the model again with what it should divide by")
     if not x.sizes or x.dtype is DType.FLOAT32:
         return x
     from tinycast.ops.logic import masked  # made of operators of this kind

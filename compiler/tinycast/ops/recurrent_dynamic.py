@@ -27,7 +27,8 @@ class DynamicLstm(Recurrent):
     """An LSTM as `Recurrent` has it, with W (D, 4 * H, I) and R (D, 4 * H, H) in int8 as `pack_gates` leaves them.
 
     Inputs after those of the layer: the scales of W and R, float32 (D, 4 * H), and with `has_zeros` their zero points,
-    int32 of the same shape. X has one scale for all steps, the hidden state one in each step of a sequence.
+    int32 of the same shape. X has one scale for all steps that any sequence has, the hidden state one in each step of
+    a sequence: ONNX Runtime shares that among the sequences of a batch that one of its threads computes.
     """
 
     runtime: ClassVar[frozenset[str]] = frozenset({"tc_dynamic_gates.h", "tc_math.h"})
@@ -47,7 +48,10 @@ class DynamicLstm(Recurrent):
             if zeros:
                 integers -= zeros[i][:, :, None]
             given[place] = integers * scale[:, :, None].astype(np.float64)
-        given[0] = _rounded(given[0])
+        x, steps = given[0], given[0].shape[0]
+        if Operand.LENGTHS in self.layer.operands:
+            steps = int(np.clip(given[self.layer.operands.index(Operand.LENGTHS)].max(), 0, steps))
+        given[0] = np.concatenate([_rounded(x[:steps]), x[steps:]])
         return super().reference_all(given)
 
     def _step(
@@ -68,7 +72,7 @@ class DynamicLstm(Recurrent):
 
 def _rounded(x: Array) -> Real:
     """x to 8 bits and back."""
-    low, high = np.float32(min(0.0, x.min())), np.float32(max(0.0, x.max()))
+    low, high = x.min(initial=np.float32(0)), x.max(initial=np.float32(0))
     if low == high:
         return x.astype(np.float64)
     scale = (high - low) / np.float32(255)
@@ -82,11 +86,18 @@ class _Writer(LayerWriter):
     def __init__(self, op: DynamicLstm, shapes: Sequence[tuple[int, ...]]) -> None:
         super().__init__(op.layer, shapes, op.sizes_of(shapes))
         self._has_zeros = op.has_zeros
-        self._elements = int(np.prod(shapes[0]))
         self._first_table = len(op.layer.operands)
 
     def text(self) -> str:
-        return f"const tc_dynamic_rule x_rule = tc_dynamic_rule_of(input_0, {self._elements});\n{super().text()}"
+        steps, of_step, text = str(self._steps), self._batch * self._columns, ""
+        if lengths := self._given.get(Operand.LENGTHS):
+            steps, text = "longest", "int32_t longest = 0;\n"
+            text += loop(
+                f"int32_t n = 0; n < {self._batch}; ++n", f"longest = {lengths}[n] > longest ? {lengths}[n] : longest;"
+            )
+            text += f"longest = longest > {self._steps} ? {self._steps} : longest;\n"
+        text += f"const tc_dynamic_rule x_rule = tc_dynamic_rule_of(input_0, {steps} * {of_step});\n"
+        return text + super().text()
 
     def weights(self) -> list[str]:
         lines = ["int16_t *const wide = scratch_1;"]

@@ -13,7 +13,7 @@ from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.sizes import axis_count, kept_sizes
 from tinycast.ir.types import Array, DType, Sizes, Value
-from tinycast.ops.elementwise import Binary, BinaryFunction
+from tinycast.ops.elementwise import Binary, BinaryFunction, Clip
 from tinycast.ops.extrema import Extremum, ReduceExtremum
 from tinycast.ops.logic import Cast, masked
 from tinycast.ops.node import Node
@@ -151,9 +151,9 @@ _AROUND = {"ReduceL1": ("Abs", ""), "ReduceL2": ("", "Sqrt"), "ReduceLogSum": ("
 
 
 def _log_sum_exp(node: Node, x: Value, axes: tuple[int, ...]) -> Value:
-    """max + log(sum(exp(x - max))), which does not overflow."""
-    build = node.build
-    largest = build.call(ReduceExtremum(Extremum.MAX, axes), [x])
+    """max + log(sum(exp(x - max))), which does not overflow; with a finite max, since infinities have no difference."""
+    build, most = node.build, float(np.finfo(np.float32).max)
+    largest = build.call(Clip(-most, most), [build.call(ReduceExtremum(Extremum.MAX, axes), [x])])
     powers = build.call(Unary("Exp"), [build.call(Binary(BinaryFunction.SUB), [x, largest])])
     total = build.call(Unary("Log"), [build.call(ReduceSum(axes), [powers])])
     return build.call(Binary(BinaryFunction.ADD), [largest, total])

@@ -21,6 +21,7 @@ from tinycast.ops.scores import (
     Transform,
     as_rows,
     best_label,
+    both_classes,
     checked,
     label_above,
     read_labels,
@@ -173,7 +174,7 @@ def _binary(
         score = terms.add(score, float(base[0]))
     label = label_above(build, score, bound, labels)
     if is_share:
-        return label, two_scores(build, terms.subtract(1.0, score), score)
+        return label, both_classes(build, score, transform)
     other = terms.unary("Neg", score)
     if transform is Transform.LOGISTIC:
         score, other = terms.unary("Sigmoid", score), terms.unary("Sigmoid", other)
