@@ -16,14 +16,16 @@ from tinycast.model import Session
 _SAMPLES = 3
 # Rows that compute in float on activations of 16 bits.
 NARROW = (
-    *("mat_mul_of_two", "einsum", "resize_linear", "resize_cubic", "upsample", "softmax", "layer_norm", "rms_norm"),
-    *("instance_norm", "group_norm", "batch_norm", "prelu", "rotary", "rnn", "gru", "lstm", "shrink"),
-    *(
-        f"table_{name}"
-        for name in ("acos", "acosh", "asin", "atanh", "ceil", "cos", "exp", "floor", "log", "reciprocal")
-    ),
+    *("mat_mul_of_two", "einsum", "resize_linear", "resize_cubic", "upsample"),
+    *("instance_norm", "group_norm", "batch_norm", "prelu", "rotary", "shrink"),
+    *(f"table_{name}" for name in ("acosh", "asin", "atanh", "ceil", "cos", "floor", "log", "reciprocal")),
     *(f"table_{name}" for name in ("round", "sign", "sqrt", "tan", "thresholdedrelu")),
 )
+
+
+# Beside int16 the hidden state's own steps of 2^-15 show.
+RECURRENT = ("rnn", "gru", "lstm")
+_STATE_STEPS = 4 * 2.0**-15
 
 
 def floats_in(program: Program) -> list[str]:
@@ -56,7 +58,12 @@ def test_operators_between_quantized_tensors(rows: tuple[Row, ...], kind: str) -
         for port, y in outputs.items():
             expected = wanted[name][port]
             steps = np.abs(y.reshape(expected.shape).astype(np.int64) - expected.astype(np.int64)).max()
-            if steps > 1:
+            allowed = 1.0
+            if kind == "int16" and name in RECURRENT:
+                (value,) = programs[name].outputs
+                assert value.quant is not None
+                allowed = _STATE_STEPS / value.quant.scale[0]
+            if steps > allowed:
                 wrong.append(f"{name}: {port} is {steps} steps off")
     assert not wrong + failures, "\n".join(wrong + failures)
 

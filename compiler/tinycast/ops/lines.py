@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,18 +14,23 @@ from tinycast.tvm_bridge import expr as te
 
 _LEAST_BITS, _MOST_BITS = 8, 12  # of the number of lines
 _INPUTS = 2**16
+Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Lines(Op):
     """y on the line between table[i] and table[i + 1], i the upper bits of x + 32768, rounded half up; int16.
 
+    Then `offset` is added and y clamped: entries may lie beyond what y can be, where it stops to rise inside a line.
     Inputs: x int16, table int16 of 2^n + 1 entries (`length`).
     """
 
     pattern = Pattern.ELEMENTWISE
     broadcasts = False
     length: int
+    offset: int = 0
+    low: int = -32768
+    high: int = 32767
     meaning: str = "Table"
 
     @property
@@ -44,7 +49,8 @@ class Lines(Op):
         bits = self.fraction_bits
         place, rest = x >> bits, x & ((1 << bits) - 1)
         low, high = table[place], table[place + 1]
-        return np.asarray(low + (((high - low) * rest + (1 << (bits - 1))) >> bits), np.int16)
+        y = low + (((high - low) * rest + (1 << (bits - 1))) >> bits) + self.offset
+        return np.asarray(np.clip(y, self.low, self.high), np.int16)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, table = tensors
@@ -54,7 +60,10 @@ class Lines(Op):
             moved = te.cast(element, DType.INT32) + 32768
             place, rest = moved >> bits, moved & ((1 << bits) - 1)
             low, high = (te.cast(table[at], DType.INT32) for at in (place, place + 1))
-            return te.cast(low + (((high - low) * rest + (1 << (bits - 1))) >> bits), DType.INT16)
+            y = low + (((high - low) * rest + (1 << (bits - 1))) >> bits)
+            if (self.low, self.high) != DType.INT16.bounds:
+                y = te.extern(DType.INT32, "tc_clamp", y + self.offset, self.low, self.high)
+            return te.cast(y, DType.INT16)
 
         return te.elementwise([x], out.shape, body, "looked_up")
 
@@ -62,15 +71,44 @@ class Lines(Op):
         return self
 
 
-def lines_through(results: Array) -> npt.NDArray[np.int16] | None:
-    """The entries of the smallest table that is at most a step off for each of the 65536 inputs, if there is one."""
+def lines_through(results: Array, meaning: str) -> tuple[Lines, npt.NDArray[np.int16]] | None:
+    """The smallest table that is at most a step off for all 65536 inputs, if there is one, and how to read it."""
     every = np.arange(-32768, 32768).astype(np.int16)
     wanted = results.astype(np.int64)
     for bits in range(_LEAST_BITS, _MOST_BITS + 1):
-        each = _INPUTS >> bits
-        last = np.clip(2 * wanted[-1] - wanted[-2], -32768, 32767)
-        table = np.append(wanted[::each], last).astype(np.int16)
-        found = Lines(len(table)).reference([every, table]).astype(np.int64)
-        if np.abs(found - wanted).max() <= 1:
-            return table
+        for op, table in _candidates(wanted, bits, meaning):
+            found = op.reference([every, table]).astype(np.int64)
+            if np.abs(found - wanted).max() <= 1:
+                return op, table
     return None
+
+
+def _candidates(wanted: Int64, bits: int, meaning: str) -> Iterator[tuple[Lines, npt.NDArray[np.int16]]]:
+    """Tables of 2^bits lines: one through the results, and one whose lines go on where the results end to rise."""
+    each = _INPUTS >> bits
+    entries = np.append(wanted[::each], 2 * wanted[-1] - wanted[-2])
+    low, high = DType.INT16.bounds
+    yield Lines(len(entries), meaning=meaning), np.clip(entries, low, high).astype(np.int16)
+    least, most = int(wanted.min()), int(wanted.max())
+    entries[-1] = wanted[-1]
+    for limit in (least, most):
+        _go_on(entries, wanted, limit, each)
+    offset = max(int(entries.max()) - high, 0) or min(int(entries.min()) - low, 0)
+    if entries.max() - entries.min() <= high - low:
+        yield Lines(len(entries), offset, least, most, meaning), (entries - offset).astype(np.int16)
+
+
+def _go_on(entries: Int64, wanted: Int64, limit: int, each: int) -> None:
+    """Draw the lines on in which the results reach `limit`, beyond it: what is read from them is clamped there."""
+    at_limit = np.append(wanted[::each], wanted[-1]) == limit
+    for i in np.flatnonzero(at_limit[1:] != at_limit[:-1]):
+        inside = wanted[i * each : (i + 1) * each]
+        free = np.flatnonzero(inside != limit)
+        if len(free) < 2:
+            continue
+        first, last = int(free[0]), int(free[-1])
+        slope = (inside[last] - inside[first]) / (last - first)
+        if at_limit[i]:
+            entries[i] = round(inside[last] - slope * last)
+        else:
+            entries[i + 1] = round(inside[first] + slope * (each - first))

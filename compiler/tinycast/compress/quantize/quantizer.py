@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tinycast.compress.layerwise import Layer, collect, layer_inputs, ridge
 from tinycast.compress.quantize.calibrate import choose_range
 from tinycast.compress.quantize.insert import Inserter
-from tinycast.compress.quantize.options import AnyArray, Calibration, QuantizeOptions
+from tinycast.compress.quantize.options import ActivationType, AnyArray, Calibration, QuantizeOptions
 from tinycast.compress.quantize.parameters import (
     Parameters,
     activation_parameters,
@@ -40,7 +40,7 @@ def quantize(
     options: QuantizeOptions | None = None,
     progress: Progress | None = None,
 ) -> ir.Model:
-    """A new model with weights and activations of 8 bits, in QuantizeLinear/DequantizeLinear form; `model` stays.
+    """A new model, weights of 8 bits, activations of 8 or 16, in QuantizeLinear/DequantizeLinear form; `model` stays.
 
     `model` is float32 with static shapes and opset 13 or later, best simplified before (BatchNormalization
     folded). `samples` are calibration inputs by name, on axis 0; a hundred are plenty. Inputs and outputs stay
@@ -56,7 +56,7 @@ def quantize(
     operator with an integer form, or is of an older opset.
     """
     options = options or QuantizeOptions()
-    _check(model, samples)
+    _check(model, samples, options)
     reference = model.clone()
     name_nodes(reference)
     infer_shapes(reference)
@@ -84,15 +84,16 @@ class _Steps:
             self._progress(self._done, self._total)
 
 
-def _check(model: ir.Model, samples: Mapping[str, AnyArray]) -> None:
+def _check(model: ir.Model, samples: Mapping[str, AnyArray], options: QuantizeOptions) -> None:
     if any(node.op_type == "QuantizeLinear" for node in model.graph):
         raise ModelError(
             "the model is quantized already", where="it has QuantizeLinear nodes", fix="give the float model"
         )
     opset = model.graph.opset_imports.get("", 0)
-    if opset < 13:
+    least, what = (21, "16-bit") if options.activations is ActivationType.INT16 else (13, "per-channel")
+    if opset < least:
         raise ModelError(
-            f"opset {opset} has no per-channel DequantizeLinear", where="opset_import", fix="export with opset 13+"
+            f"opset {opset} has no {what} DequantizeLinear", where="opset_import", fix=f"export with opset {least}+"
         )
     names = [value.name or "" for value in model.graph.inputs]
     missing = [name for name in names if name not in samples]
@@ -116,22 +117,23 @@ def _calibrate(
     model: ir.Model, scheme: Scheme, samples: Mapping[str, AnyArray], options: QuantizeOptions, steps: _Steps
 ) -> dict[str, Parameters]:
     """Parameters of every quantized activation and constant operand by name, from the float model's values."""
-    lowest = options.activations.lowest
+    activations = options.activations
     walk = Walk(model, samples)
     found: dict[str, Parameters] = {}
     for value in scheme.sources:
         if is_softmax(value):
-            found[_name(value)] = softmax_parameters(lowest)
+            found[_name(value)] = softmax_parameters(activations)
         else:
             # What is clipped from an input is lost to the whole network, and inputs seldom have outliers.
-            kind = Calibration.MINMAX if value.is_graph_input() else options.calibration
+            is_whole = value.is_graph_input() or activations is ActivationType.INT16
+            kind = Calibration.MINMAX if is_whole else options.calibration
             values = np.concatenate([array.reshape(-1) for array in walk.advance([value])[value]])
-            found[_name(value)] = activation_parameters(*choose_range(values, kind), lowest)
+            found[_name(value)] = activation_parameters(*choose_range(values, kind), activations)
         steps.advance()
     for value in scheme.operands:
         assert value.const_value is not None
         limits = choose_range(value.const_value.numpy().reshape(-1), Calibration.MINMAX)
-        found[_name(value)] = activation_parameters(*limits, lowest)
+        found[_name(value)] = activation_parameters(*limits, activations)
     return found | {_name(value): found[_name(source)] for value, source in scheme.shared.items()}
 
 
