@@ -271,7 +271,13 @@ def test_static_quantization_with_qoperators_and_its_optimizer(level: str, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("activations", "weights"), [(QuantType.QInt8, QuantType.QInt4), (QuantType.QInt16, QuantType.QInt8)]
+    ("activations", "weights"),
+    [
+        (QuantType.QInt8, QuantType.QInt4),
+        (QuantType.QInt16, QuantType.QInt8),
+        (QuantType.QUInt16, QuantType.QInt8),
+        (QuantType.QUInt16, QuantType.QUInt8),
+    ],
 )
 def test_static_quantization_with_operators_of_its_own_domain(
     activations: QuantType, weights: QuantType, tmp_path: Path
