@@ -9,14 +9,25 @@
 #include "tc_mulhi.h"
 #include "tc_requantize.h"
 
-/* Recurrent layers on integers. Inputs of gates are Q12 (4096 stands for 1), gates and hidden states Q15, the cells of an
- * LSTM Q20. */
+/* Recurrent layers on integers. Inputs of gates are Q12 (4096 stands for 1) beside int8, Q16 beside int16; gates and hidden
+ * states are Q15, the cells of an LSTM Q20. */
 
 /* int8 elements as int16 with their zero point taken off; a last pair is filled up with a zero. */
 static inline void tc_gate_widen(int16_t *wide, const int8_t *narrow, int32_t length, int32_t zero_point)
 {
     for (int32_t i = 0; i < length; ++i) {
         wide[i] = (int16_t)(narrow[i] - zero_point);
+    }
+    if (length % 2 == 1) {
+        wide[length] = 0;
+    }
+}
+
+/* int16 elements with a last pair filled up. */
+static inline void tc_gate_copy(int16_t *wide, const int16_t *elements, int32_t length)
+{
+    for (int32_t i = 0; i < length; ++i) {
+        wide[i] = elements[i];
     }
     if (length % 2 == 1) {
         wide[length] = 0;
@@ -54,25 +65,35 @@ static inline void tc_gates(int32_t *gates, const int16_t *x, const int8_t *weig
     }
 }
 
-/* The hyperbolic tangent of x / 8192, x >= 0, in Q15: between the entries table[k] = tanh(k / 32), k = 0 to 256. */
-static inline int32_t tc_gate_table(const int16_t *table, int32_t x)
+/* The hyperbolic tangent from 0 to 8 in Q15, in lines of 2^bits steps between its entries. A step is half a step of the
+ * inputs of gates, and 8 lies after `limit` of them. */
+typedef struct {
+    const int16_t *table;
+    int32_t bits;
+    int32_t limit;
+} tc_gate_lines;
+
+/* tanh of x steps, x >= 0 */
+static inline int32_t tc_gate_table(tc_gate_lines lines, int32_t x)
 {
-    const int32_t limited = x > 65535 ? 65535 : x;
-    const int32_t low = table[limited >> 8];
-    const int32_t high = table[(limited >> 8) + 1];
-    return low + (((high - low) * (limited & 255) + 128) >> 8);
+    const int32_t limited = x > lines.limit ? lines.limit : x;
+    const int32_t low = lines.table[limited >> lines.bits];
+    const int32_t high = lines.table[(limited >> lines.bits) + 1];
+    const int32_t rest = limited & (((int32_t)1 << lines.bits) - 1);
+    return low + (((high - low) * rest + ((int32_t)1 << (lines.bits - 1))) >> lines.bits);
 }
 
-static inline int32_t tc_gate_tanh(const int16_t *table, int32_t x)
+static inline int32_t tc_gate_tanh(tc_gate_lines lines, int32_t x)
 {
-    const int32_t limited = tc_clamp(x, -32768, 32768);
-    return limited < 0 ? -tc_gate_table(table, -2 * limited) : tc_gate_table(table, 2 * limited);
+    const int32_t end = lines.limit / 2 + 1;
+    const int32_t limited = tc_clamp(x, -end, end);
+    return limited < 0 ? -tc_gate_table(lines, -2 * limited) : tc_gate_table(lines, 2 * limited);
 }
 
 /* sigmoid(x) = (1 + tanh(x / 2)) / 2, 0 to 32767 */
-static inline int32_t tc_gate_sigmoid(const int16_t *table, int32_t x)
+static inline int32_t tc_gate_sigmoid(tc_gate_lines lines, int32_t x)
 {
-    const int32_t y = x < 0 ? -tc_gate_table(table, -x) : tc_gate_table(table, x);
+    const int32_t y = x < 0 ? -tc_gate_table(lines, -x) : tc_gate_table(lines, x);
     return (32768 + y) >> 1;
 }
 

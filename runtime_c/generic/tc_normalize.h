@@ -24,11 +24,12 @@ typedef struct {
     int32_t scale;
 } tc_deviation;
 
-/* The variance times length^2 is an integer; `epsilon` is what is added to it, in 2^-20, and at least 1. */
-static inline tc_deviation tc_deviation_of(int32_t sum, int64_t squares, int32_t length, int64_t epsilon)
+/* The variance times length^2 is an integer; `epsilon` is what is added to it, in 2^-bits, and at least 1. With b bits
+ * after the point of what is normalized, `scale` is 46 - bits / 2 - b. */
+static inline tc_deviation tc_deviation_of(int32_t sum, int64_t squares, int32_t length, int64_t epsilon, int32_t bits,
+                                           int32_t scale)
 {
-    uint64_t variance = (uint64_t)(squares * length - (int64_t)sum * sum) * 1048576u + (uint64_t)epsilon;
-    int32_t scale = 16;
+    uint64_t variance = ((uint64_t)(squares * length - (int64_t)sum * sum) << bits) + (uint64_t)epsilon;
     while (variance >= 4294967296u) {
         variance >>= 2;
         ++scale;
@@ -41,7 +42,7 @@ static inline tc_deviation tc_deviation_of(int32_t sum, int64_t squares, int32_t
     return deviation;
 }
 
-/* In Q20. */
+/* With as many bits after the point as `rule` was made for. */
 static inline int32_t tc_normalized(int32_t deviation, tc_deviation rule)
 {
     return (int32_t)((deviation * rule.factor + rule.half) >> rule.scale);
@@ -63,10 +64,32 @@ static inline void tc_normalize_row(int8_t *y, const int8_t *x, const int32_t *m
     if (!centred) {
         sum = 0;
     }
-    const tc_deviation rule = tc_deviation_of(sum, squares, length, epsilon);
+    const tc_deviation rule = tc_deviation_of(sum, squares, length, epsilon, 20, 16);
     for (int32_t i = 0; i < length; ++i) {
         const int32_t normalized = tc_normalized((x[i] - zero_point) * length - sum, rule);
         y[i] = (int8_t)tc_clamp(tc_mulhi_add(normalized, multiplier[i], addend[i]) >> shift, low, high);
+    }
+}
+
+/* The same for int16, normalized to Q23; `bits` and `scale` as for tc_deviation_of. */
+static inline void tc_normalize_row_s16(int16_t *y, const int16_t *x, const int32_t *multiplier, const int32_t *addend,
+                                        int32_t bits, int32_t scale, int32_t length, int32_t zero_point,
+                                        int32_t centred, int64_t epsilon, int32_t shift, int32_t low, int32_t high)
+{
+    int32_t sum = 0;
+    int64_t squares = 0;
+    for (int32_t i = 0; i < length; ++i) {
+        const int32_t element = x[i] - zero_point;
+        sum += element;
+        squares += (int64_t)element * element;
+    }
+    if (!centred) {
+        sum = 0;
+    }
+    const tc_deviation rule = tc_deviation_of(sum, squares, length, epsilon, bits, scale);
+    for (int32_t i = 0; i < length; ++i) {
+        const int32_t normalized = tc_normalized((x[i] - zero_point) * length - sum, rule);
+        y[i] = (int16_t)tc_clamp(tc_mulhi_add(normalized, multiplier[i], addend[i]) >> shift, low, high);
     }
 }
 

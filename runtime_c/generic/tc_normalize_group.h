@@ -28,7 +28,7 @@ static inline void tc_normalize_group(int8_t *y, const int8_t *x, const int32_t 
         }
     }
     const int32_t count = group.channels * group.length;
-    const tc_deviation rule = tc_deviation_of(sum, squares, count, epsilon);
+    const tc_deviation rule = tc_deviation_of(sum, squares, count, epsilon, 20, 16);
     for (int32_t c = 0; c < group.channels; ++c) {
         for (int32_t i = 0; i < group.length; ++i) {
             const int32_t at = c * group.channel_step + i * group.element_step;

@@ -120,12 +120,15 @@ def test_concat_shares_with_inputs_nobody_else_reads() -> None:
     assert scales == {"x_scale", "y_scale"}
 
 
-@pytest.mark.parametrize(("kind", "zero_point"), [(ActivationType.INT8, -128), (ActivationType.UINT8, 0)])
-def test_softmax_has_its_fixed_scale(kind: ActivationType, zero_point: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "levels", "zero_point"),
+    [(ActivationType.INT8, 256, -128), (ActivationType.UINT8, 256, 0), (ActivationType.INT16, 32768, 0)],
+)
+def test_softmax_has_its_fixed_scale(kind: ActivationType, levels: int, zero_point: int) -> None:
     model = convolutional()
     quantized = quantize(model, samples_of(model), QuantizeOptions(activations=kind))
     last = node_named(quantized, "y_quantize")
-    assert float(constant(quantized, last.inputs[1])) == 1 / 256
+    assert float(constant(quantized, last.inputs[1])) == 1 / levels
     assert int(constant(quantized, last.inputs[2])) == zero_point
 
 

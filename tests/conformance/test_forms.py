@@ -45,7 +45,7 @@ def _subclasses(kind: type[Op]) -> Iterator[type[Op]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "int8", "int16"), [("conv_2d", True, True), ("softmax", True, False), ("table_tanh", True, True)]
+    ("name", "int8", "int16"), [("conv_2d", True, True), ("group_norm", True, False), ("table_tanh", True, True)]
 )
 def test_probes_say_what_is_compiled(name: str, int8: bool, int16: bool) -> None:
     assert [is_integer(ROWS[name], kind) for kind in KINDS.values()] == [int8, int16]

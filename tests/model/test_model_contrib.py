@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 import onnxruntime
 import pytest
+from contrib_models import Arrays, assert_near, compiled, inputs_of, microsoft, model_of, reference, simplified
 from model_builders import floats, info, proto, write
 from onnx import helper
 from onnxruntime.quantization import (
@@ -19,53 +18,10 @@ from onnxruntime.quantization import (
     quantize_dynamic,
     quantize_static,
 )
-from tinycast.execute.select import driver_for
 from tinycast.model import load, run, simplify
 from tinycast.pipeline import CompileOptions, compile_file
-from tinycast.target.load import load_target
 
 node = helper.make_node
-Arrays = dict[str, np.ndarray]
-
-
-def microsoft(kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> onnx.NodeProto:
-    return node(kind, inputs, outputs, domain="com.microsoft", **attributes)
-
-
-def model_of(
-    nodes: list[onnx.NodeProto], shapes: dict[str, list[int]], outputs: list[str], constants: Arrays, opset: int = 21
-) -> onnx.ModelProto:
-    values = [info(name, shape) for name, shape in shapes.items()]
-    model = proto(nodes, values, [info(name, None) for name in outputs], constants, opset=opset)
-    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    return model
-
-
-def inputs_of(shapes: dict[str, list[int]]) -> Arrays:
-    random = np.random.default_rng(6)
-    return {name: random.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
-
-
-def reference(path: Path, inputs: Arrays) -> list[np.ndarray]:
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return list(session.run(None, inputs))
-
-
-def simplified(path: Path) -> ir.Model:
-    model = load(path)
-    simplify(model)
-    assert {n.domain for n in model.graph} <= {"", "ai.onnx"}, [n.op_type for n in model.graph]
-    return model
-
-
-def assert_near(got: np.ndarray, wanted: np.ndarray, tolerance: float) -> None:
-    assert got.shape == wanted.shape
-    assert np.abs(got - wanted).max() <= tolerance * np.abs(wanted).max()
-
-
 X = {"x": [2, 3, 8]}
 GAMMA, BETA, BIAS = floats(8), floats(8), floats(8)
 ACTIVATIONS: dict[str, dict[str, list[float]]] = {
@@ -129,12 +85,6 @@ def test_fused_operators(name: str, opset: int, tmp_path: Path) -> None:
     got = run(simplified(path), inputs)
     for output, wanted in zip(outputs, reference(path, inputs), strict=True):
         assert_near(got[output], wanted, 1e-5)
-
-
-def compiled(path: Path, inputs: Arrays) -> Arrays:
-    artifact = compile_file(path, "host", CompileOptions(float_io=True))
-    given = {n: a if a.shape[0] == 1 else a[None] for n, a in inputs.items()}
-    return dict(driver_for(load_target("host")).run(artifact.files, artifact.manifest, given).outputs)
 
 
 def test_what_onnx_runtimes_optimizer_makes_of_a_transformer(tmp_path: Path) -> None:
@@ -274,8 +224,7 @@ def test_quantized_mean_and_choice(tmp_path: Path) -> None:
     assert np.abs(compiled(path, inputs)["y"].reshape(wanted.shape) - wanted).max() <= 1.01 * other
 
 
-def test_static_quantization_with_qoperators_and_its_optimizer(tmp_path: Path) -> None:
-    """quantize_static's QOperator form, then ORT_ENABLE_EXTENDED on it, compiled."""
+def small_net() -> onnx.ModelProto:
     constants = {"w": floats(4, 3, 3, 3) / 4, "b": floats(4), "g": floats(5, 4), "gb": floats(5)}
     nodes = [
         node("Conv", ["x", "w", "b"], ["c"], pads=[1] * 4),
@@ -284,19 +233,27 @@ def test_static_quantization_with_qoperators_and_its_optimizer(tmp_path: Path) -
         node("Add", ["m", "c"], ["a"]),
         node("LeakyRelu", ["a"], ["l"], alpha=0.1),
         node("Concat", ["l", "m"], ["k"], axis=2),
-        node("GlobalAveragePool", ["k"], ["p"]),
+        node("AveragePool", ["k"], ["v"], kernel_shape=[2, 2], strides=[2, 2]),
+        node("MaxPool", ["v"], ["t"], kernel_shape=[2, 2]),
+        node("GlobalAveragePool", ["t"], ["p"]),
         node("Flatten", ["p"], ["f"]),
         node("Gemm", ["f", "g", "gb"], ["y"], transB=1),
     ]
-    source = write(tmp_path, proto(nodes, [info("x", [1, 3, 8, 8])], [info("y", None)], constants, opset=17))
+    return proto(nodes, [info("x", [1, 3, 8, 8])], [info("y", None)], constants, opset=17)
+
+
+@pytest.mark.parametrize("level", ["ORT_DISABLE_ALL", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL"])
+def test_static_quantization_with_qoperators_and_its_optimizer(level: str, tmp_path: Path) -> None:
+    """quantize_static's QOperator form, then the optimizer on it (with all: channels last), compiled."""
+    source = write(tmp_path, small_net())
     samples = [inputs_of({"x": [1, 3, 8, 8]}) for _ in range(3)]
     quantize_static(source, tmp_path / "q.onnx", Reader(samples), quant_format=QuantFormat.QOperator)
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     options.log_severity_level = 3
     onnxruntime.InferenceSession(tmp_path / "q.onnx", options, providers=["CPUExecutionProvider"])
-    written = {n.op_type for n in onnx.load(tmp_path / "q.onnx").graph.node}
+    nodes = onnx.load(tmp_path / "optimized.onnx").graph.node
     assert {
         "QLinearConv",
         "QLinearAdd",
@@ -305,12 +262,39 @@ def test_static_quantization_with_qoperators_and_its_optimizer(tmp_path: Path) -
         "QLinearLeakyRelu",
         "QLinearConcat",
         "QGemm",
-    } <= written
+    } <= {n.op_type for n in nodes}
+    assert any(a.name == "channels_last" and a.i for n in nodes for a in n.attribute) == (level == "ORT_ENABLE_ALL")
     (exact,) = reference(source, samples[0])
-    for name in ("q.onnx", "optimized.onnx"):
-        (wanted,) = reference(tmp_path / name, samples[0])
-        got = compiled(tmp_path / name, samples[0])["y"].reshape(wanted.shape)
-        assert np.abs(got - wanted).max() < 0.05 * np.abs(exact).max()
+    (wanted,) = reference(tmp_path / "q.onnx", samples[0])
+    got = compiled(tmp_path / "optimized.onnx", samples[0])["y"].reshape(wanted.shape)
+    assert np.abs(got - wanted).max() < 0.05 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize(
+    ("activations", "weights"),
+    [
+        (QuantType.QInt8, QuantType.QInt4),
+        (QuantType.QInt16, QuantType.QInt8),
+        (QuantType.QUInt16, QuantType.QInt8),
+        (QuantType.QUInt16, QuantType.QUInt8),
+    ],
+)
+def test_static_quantization_with_operators_of_its_own_domain(
+    activations: QuantType, weights: QuantType, tmp_path: Path
+) -> None:
+    """QuantizeLinear and DequantizeLinear of com.microsoft, which had these types before ONNX."""
+    source = write(tmp_path, small_net())
+    samples = [inputs_of({"x": [1, 3, 8, 8]}) for _ in range(3)]
+    options = {"UseQDQContribOps": True, "ActivationSymmetric": activations == QuantType.QInt16}
+    quantize_static(
+        source, tmp_path / "q.onnx", Reader(samples), quant_format=QuantFormat.QDQ, activation_type=activations,
+        weight_type=weights, extra_options=options,
+    )  # fmt: skip
+    assert {n.domain for n in onnx.load(tmp_path / "q.onnx").graph.node if "Quant" in n.op_type} == {"com.microsoft"}
+    simplified(tmp_path / "q.onnx")
+    (wanted,) = reference(tmp_path / "q.onnx", samples[0])
+    got = compiled(tmp_path / "q.onnx", samples[0])["y"].reshape(wanted.shape)
+    assert np.abs(got - wanted).max() < 0.03 * np.abs(wanted).max()
 
 
 def test_what_has_no_counterpart_stays(tmp_path: Path) -> None:

@@ -161,9 +161,9 @@ SINGLE = {
                count_include_pad=1, strides=[2, 2]),
         ["AveragePool", "DequantizeLinear", "QuantizeLinear"],
     ),
-    "channels_last_stays": (
+    "channels_last": (
         single("QLinearGlobalAveragePool", "x as az ys yz", [1, 5, 5, 2], {}, channels_last=1),
-        ["QLinearGlobalAveragePool"],
+        ["DequantizeLinear", "GlobalAveragePool", "QuantizeLinear", "Transpose", "Transpose"],
     ),
 }  # fmt: skip
 

@@ -22,17 +22,23 @@ def between(
     opset: int = 21,
     scale: float = 0.0,
     steps: int = 1,
+    wide_steps: int = 0,
 ) -> Instance:
     """`node` computes f of quantized activations and weights (real numbers, and the axis of the channels).
 
     `bias` is one number a channel, in the scale of the sums. The scale of the output fits what comes out, unless given.
+    Now and then activations have 16 bits, where results may be `wide_steps` off then.
     """
-    kind = d.of("int8", "int8", "uint8")
+    kind = d.of("int8", "int8", "uint8", *(["int16"] if wide_steps else []))
     low, high = np.iinfo(kind).min, np.iinfo(kind).max
     inputs, known, before = {}, dict(constants or {}), []
     for name, shape in shapes.items():
         inputs[f"q{name}"] = d.input(shape, kind, low, high)
-        known |= {f"s{name}": d.array([], low=0.01, high=0.05), f"z{name}": number(d.int(low, high), kind)}
+        factor = np.float32(256 / (high - low + 1))
+        known |= {
+            f"s{name}": np.asarray(d.array([], low=0.01, high=0.05) * factor),
+            f"z{name}": number(d.int(low, high), kind),
+        }
         before.append(f"{name} = DequantizeLinear(q{name}, s{name}, z{name})")
     for name, (array, axis) in (weights or {}).items():
         is_by_channel = d.flag() if by_channel is None else by_channel
@@ -50,14 +56,14 @@ def between(
             before.append(f"{bias} = DequantizeLinear<axis=0>(q{bias}, s{bias})")
     real = Instance(f"{' '.join(before)} {node}", inputs, known, outputs="f", opset=opset)
     if scale:
-        known |= {"sy": number(scale), "zy": number(low, kind)}
+        known |= {"sy": number(scale * 256 / (high - low + 1)), "zy": number(low, kind)}
     else:
         (found,) = real.expected(real.proto()).values()
         least, most = (float(f([f(a) for a in found])) for f in (np.min, np.max))
-        size = max(most - least, 1e-3) / 255 * d.factor(0.7, 1.3)
+        size = max(most - least, 1e-3) / (high - low) * d.factor(0.7, 1.3)
         known |= {"sy": number(size), "zy": number(np.clip(np.rint(low - least / size), low, high), kind)}
     nodes = f"{real.nodes} y = QuantizeLinear(f, sy, zy)"
-    return replace(real, nodes=nodes, outputs="y", steps=steps, integers=True)
+    return replace(real, nodes=nodes, outputs="y", steps=wide_steps if kind == "int16" else steps, integers=True)
 
 
 @family("qdq.Conv")
@@ -190,7 +196,7 @@ def reductions(d: Draw, op: str) -> Instance:
 @family("qdq.Softmax")
 def softmax(d: Draw, op: str) -> Instance:
     shape = d.shape(1, 3, 30)
-    return between(d, f"f = Softmax<axis={d.axis(len(shape))}>(x)", {"x": shape}, scale=1 / 256)
+    return between(d, f"f = Softmax<axis={d.axis(len(shape))}>(x)", {"x": shape}, scale=1 / 256, wide_steps=1)
 
 
 @family("qdq.LayerNormalization", "qdq.RMSNormalization")
@@ -201,7 +207,7 @@ def norms(d: Draw, op: str) -> Instance:
     node = f"f = {op[4:]}<epsilon={d.of(1e-5, 0.01)}>(x, g{', b' if is_centred else ''})"
     shape = [1, d.int(1, 4), length]
     given = constants if is_centred else {"g": constants["g"]}
-    return between(d, node, {"x": shape}, constants=given, opset=21 if is_centred else 23)
+    return between(d, node, {"x": shape}, constants=given, opset=21 if is_centred else 23, wide_steps=1)
 
 
 @family("qdq.RNN", "qdq.GRU", "qdq.LSTM")
@@ -216,5 +222,6 @@ def recurrent(d: Draw, op: str) -> Instance:
     reset = f", linear_before_reset={d.int(0, 1)}" if op == "qdq.GRU" else ""
     constants = {"b": d.array([count, 2 * rows], low=-0.5, high=0.5)}
     node = f'f = {op[4:]}<hidden_size={hidden}, direction="{direction}"{reset}>(x, w, r, b)'
-    # One scale a direction runs in float.
-    return between(d, node, {"x": [steps, 1, inputs]}, weights, constants=constants, scale=1 / 128, by_channel=False)
+    # One scale a direction runs in float. Beside int16 the steps of the state itself show.
+    x = {"x": [steps, 1, inputs]}
+    return between(d, node, x, weights, constants=constants, scale=1 / 128, by_channel=False, wide_steps=4)

@@ -127,7 +127,7 @@ def _ratio(d: Draw, count: int) -> float:
     return float(np.sqrt(count)) * d.factor(20, 90)
 
 
-@family("QLinearConv")
+@family("QLinearConv", f"{_MS}.QLinearConv")
 def qlinear_conv(d: Draw, op: str) -> Instance:
     w, (group, inner, outer) = window(d, d.of(1, 2, 2)), channels(d)
     kind = d.of(*_BYTES)
@@ -147,7 +147,11 @@ def qlinear_conv(d: Draw, op: str) -> Instance:
     }
     constants["sy"] = np.float32(constants["sx"] * scales.mean() * _ratio(d, inner * int(np.prod(w.kernel))))
     bias = d.of("", ", b")
-    node = f"y = {op}<group={group}, {w.attributes}>(x, sx, zx, w, sw, zw, sy, zy{bias})"
+    channels_last = ""
+    if op.startswith(_MS):
+        channels_last = "channels_last=1, "
+        x = np.ascontiguousarray(np.moveaxis(x, 2, -1))
+    node = f"y = {op}<{channels_last}group={group}, {w.attributes}>(x, sx, zx, w, sw, zw, sy, zy{bias})"
     return Instance(node, {"x": x}, {n: v for n, v in constants.items() if n != "b" or bias}, steps=1)
 
 
@@ -220,10 +224,11 @@ def qlinear_of_one(d: Draw, op: str) -> Instance:
 def qlinear_pools(d: Draw, op: str) -> Instance:
     kind = d.of(*_BYTES)
     w = window(d, 2, pools=True, dilated=False)
-    attributes = f"kernel_shape={w.kernel}, {w.attributes}, count_include_pad={d.int(0, 1)}"
+    last, depth = d.int(0, 1), d.int(1, 5)
+    attributes = f"kernel_shape={w.kernel}, {w.attributes}, count_include_pad={d.int(0, 1)}, channels_last={last}"
     if op.endswith("GlobalAveragePool"):
-        attributes = "channels_last=0"
-    x = _codes(d, [SAMPLES, 1, d.int(1, 5), *w.image], kind)
+        attributes = f"channels_last={last}"
+    x = _codes(d, [SAMPLES, 1, *([*w.image, depth] if last else [depth, *w.image])], kind)
     return Instance(f"y = {op}<{attributes}>(x, sx, zx, sy, zy)", {"x": x}, _quantized(d, "xy", kind), steps=1)
 
 

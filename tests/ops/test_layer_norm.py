@@ -19,37 +19,41 @@ from tinycast.target.load import load_target
 LENGTHS = (1, 2, 3, 16, 64, 384, 1024)
 
 
-def rows_of(length: int, random: np.random.Generator) -> np.ndarray:
+def rows_of(length: int, random: np.random.Generator, dtype: DType = DType.INT8) -> np.ndarray:
     """Random rows, rows of few values, constant ones, and the widest there are."""
-    x = random.integers(-128, 128, (60, length)).astype(np.int8)
+    low, high = dtype.bounds
+    x = random.integers(low, high, (60, length), endpoint=True).astype(dtype.numpy)
     x[:20] = random.integers(-1, 2, (20, length))
     x[20:22] = 5
     x[21, 0] = 6
-    x[22:24] = -128
-    x[23, length // 2 :] = 127
+    x[22:24] = low
+    x[23, length // 2 :] = high
     return x
 
 
 @pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("scale", [1e-3, 0.02, 0.5, 3.0])
 @pytest.mark.parametrize("length", LENGTHS)
-def test_within_a_step_of_the_real_result(length: int, scale: float, centred: bool) -> None:
+@pytest.mark.parametrize("dtype", [DType.INT8, DType.INT16])
+def test_within_a_step_of_the_real_result(dtype: DType, length: int, scale: float, centred: bool) -> None:
     random = np.random.default_rng(length)
-    x, zero = rows_of(length, random), int(random.integers(-20, 20))
+    x, zero = rows_of(length, random, dtype), int(random.integers(-20, 20))
+    low, high = dtype.bounds
+    scale *= 128 / high
     weights = [random.normal(1, 0.3, length), random.normal(0, 0.5, length)]
     real = (x.astype(np.float64) - zero) * scale
     real -= real.mean(1, keepdims=True) * centred
     exact = real / np.sqrt(np.square(real).mean(1, keepdims=True) + 1e-5) * weights[0] + weights[1]
-    step = float(np.abs(exact).max() / 120)
+    step = float(np.abs(exact).max() / (0.95 * high))
     build_calls = Builder(Program("net", [], []), "norm")
-    value = Value("x", x.shape, DType.INT8)
+    value = Value("x", x.shape, dtype)
     operands = [Value(n, w.shape, DType.FLOAT32, data=w) for n, w in zip("gb", weights, strict=True)]
-    given = (QuantizedInput(value, np.asarray(scale), np.asarray(zero)), *map(QuantizedInput, operands))
-    form = IntegerForm(given, Value("y", x.shape, DType.INT8), step, 3, -128, 127, build_calls)
+    given = (QuantizedInput(value, np.asarray(scale), np.asarray(zero), dtype=dtype), *map(QuantizedInput, operands))
+    form = IntegerForm(given, Value("y", x.shape, dtype), step, 3, low, high, build_calls, dtype)
     assert LayerNorm(1, 1e-5, centred).integer_form(form) is not None
     (call,) = build_calls.calls
     got = call.op.reference([x, *(v.data for v in call.inputs[1:] if v.data is not None)])
-    wanted = np.clip(exact / step + 3, -128, 127)
+    wanted = np.clip(exact / step + 3, low, high)
     assert np.abs(got - wanted).max() < 0.53
 
 

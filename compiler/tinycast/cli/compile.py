@@ -10,7 +10,7 @@ import click
 from tinycast.cli.choices import memory_options, network_options, tuning_option
 from tinycast.cli.common import PATH, Output, force_option, model_argument, output_options, target_option
 from tinycast.cli.parameters import parse_size
-from tinycast.cli.quantize import METHODS
+from tinycast.cli.quantize import METHODS, SCHEMES
 from tinycast.compress.quantize import Calibration, QuantizeOptions
 from tinycast.errors import UsageError
 from tinycast.package import FORMATS, check_output_folder, choose_format, write_artifact
@@ -25,7 +25,7 @@ from tinycast.target.load import load_target
 @click.option("-o", "--output-folder", "folder", type=PATH, required=True, help="Folder for the generated files.")
 @click.option("--name", default="", help="Prefix of the generated functions; the file's stem by default.")
 @click.option("--format", "format_name", type=click.Choice(list(FORMATS)), help="c by default; wasm for WebAssembly.")
-@click.option("--quantize", "scheme", type=click.Choice(["int8"]), help="Quantize the model first.")
+@click.option("--quantize", "scheme", type=click.Choice(list(SCHEMES)), help="Quantize the model first.")
 @click.option("--calibration", type=PATH, help="Samples (.npz) to quantize with.")
 @click.option("--method", type=click.Choice(METHODS), help="How the range of a quantized activation is chosen.")
 @network_options
@@ -67,6 +67,9 @@ def command(
             where="command line",
             fix="give both, or neither and no --method",
         )
+    quantize = QuantizeOptions(activations=SCHEMES[scheme or "int8"])
+    if method is not None:
+        quantize = replace(quantize, calibration=Calibration(method))
     format_name = choose_format(format_name, load_target(target))
     check_output_folder(folder, force=force)
     options = replace(
@@ -77,7 +80,7 @@ def command(
         separate_weights=weights == "separate",
         flash_bytes=flash,
         calibration=calibration,
-        quantize=QuantizeOptions(calibration=Calibration(method)) if method else QuantizeOptions(),
+        quantize=quantize,
     )
     with output.progress() as tell:
         tell(f"compiling for {target}", 0, 1)

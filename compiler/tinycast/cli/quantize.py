@@ -16,18 +16,25 @@ from tinycast.cli.common import (
     state_options,
 )
 from tinycast.cli.files import check_output_file
-from tinycast.compress.quantize import Calibration, QuantizeOptions
+from tinycast.compress.quantize import ActivationType, Calibration, QuantizeOptions
 from tinycast.model import save
 from tinycast.pipeline import quantize_file
 
 METHODS = [method.value for method in Calibration]
+SCHEMES = {"int8": ActivationType.INT8, "int16x8": ActivationType.INT16}
 
 
 @click.command("quantize")
 @model_argument
 @click.option("-o", "--output-file", "destination", type=PATH, required=True, help="The quantized model (.onnx).")
 @click.option("--calibration", type=PATH, required=True, help="Samples (.npz), one array an input; a hundred do.")
-@click.option("--scheme", type=click.Choice(["int8"]), default="int8", show_default=True, help="Types to quantize to.")
+@click.option(
+    "--scheme",
+    type=click.Choice(list(SCHEMES)),
+    default="int8",
+    show_default=True,
+    help="Types to quantize to: weights of 8 bits, beside activations of 8 or 16.",
+)
 @click.option(
     "--method",
     type=click.Choice(METHODS),
@@ -51,14 +58,14 @@ def command(
     force: bool,
     output: Output,
 ) -> None:
-    """Quantize the float MODEL to 8 bits: weights per output channel, activations by what they are on the samples.
+    """Quantize the float MODEL: weights per output channel, activations by what they are on the samples.
 
     The result is a standard ONNX model (QuantizeLinear and DequantizeLinear) that ONNX Runtime runs too. With
     --stateful or --state the samples are one stream, and the states inputs and outputs of the result: compile it with
     the same option.
     """
     check_output_file(destination, force=force)
-    options = QuantizeOptions(calibration=Calibration(method))
+    options = QuantizeOptions(calibration=Calibration(method), activations=SCHEMES[scheme])
     with output.progress() as tell:
         quantized = quantize_file(
             model,

@@ -69,8 +69,11 @@ class Walk:
 
 
 def _inputs(node: ir.Node) -> list[ir.Value]:
-    """What the node reads, through its subgraphs too."""
-    inner = [v for a in node.attributes.values() for g in _graphs(a) for n in g.all_nodes() for v in n.inputs]
+    """What the node reads, through its subgraphs too, but nothing that is made in them."""
+    graphs = [g for a in node.attributes.values() for top in _graphs(a) for g in (top, *top.subgraphs())]
+    nodes = [n for g in graphs for n in g]
+    made = {v for g in graphs for v in g.inputs} | {v for n in nodes for v in n.outputs}
+    inner = [v for n in nodes for v in n.inputs if v not in made]
     return [v for v in (*node.inputs, *inner) if v is not None and not v.is_initializer()]
 
 

@@ -40,6 +40,10 @@ def free_name(graph: ir.Graph, name: str) -> str:
     return candidate
 
 
+def is_used(value: ir.Value) -> bool:
+    return bool(value.uses()) or value.is_graph_output()
+
+
 def replace(node: ir.Node, nodes: Iterable[ir.Node], output: ir.Value) -> None:
     """Put `nodes` in place of `node`, whose first output (its name included) `output` takes over."""
     assert node.graph is not None

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from tinycast.errors import ModelError
+from tinycast.model.contrib import claim_unlisted_operators
 from tinycast.model.convert import convert_opset
 from tinycast.model.files import read_proto
 from tinycast.model.labels import number_labels
@@ -35,6 +36,7 @@ def load(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | N
     shapes stay open, its opset is too old to convert, or a weight is NaN or infinite.
     """
     proto = read_proto(path)
+    claim_unlisted_operators(proto)
     _check(proto, path)
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto, convert_version=True)

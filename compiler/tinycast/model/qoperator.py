@@ -35,6 +35,7 @@ _FORMS: Mapping[tuple[str, str], _Form] = {
     ("", "QLinearConv"): _CONV,
     ("", "QLinearMatMul"): _MATMUL,
     (MICROSOFT, "QGemm"): _GEMM,
+    (MICROSOFT, "QLinearConv"): _CONV,
     (MICROSOFT, "QLinearAdd"): _Form("Add", (0, 3), 6),
     (MICROSOFT, "QLinearMul"): _Form("Mul", (0, 3), 6),
     (MICROSOFT, "QLinearAveragePool"): _Form("AveragePool", (0,), 3),
@@ -52,7 +53,8 @@ _OWN_ATTRIBUTES = frozenset({"channels_last", "opset"})  # of the QOperator; the
 def rewrite_qoperators(model: ir.Model) -> int:
     """Rewrite QOperators as DequantizeLinear, the float operator, QuantizeLinear; returns how many.
 
-    A node stays as it is where its scales have several axes or its layout has no float counterpart.
+    A node stays as it is where its scales have several axes. Where the channels come last, Transposes stand around the
+    float operator.
     """
     return sum(_rewrite(node) for node in list(model.graph.all_nodes()))
 
@@ -61,14 +63,21 @@ def _rewrite(node: ir.Node) -> bool:
     form = _FORMS.get((node.domain, node.op_type))
     if (node.domain, node.op_type) == (MICROSOFT, "QLinearConcat"):
         form = _Form("Concat", tuple(range(2, len(node.inputs), 3)), 0)
-    if form is None or node.attributes.get_int("channels_last") or not _has_plain_scales(node, form):
+    if form is None or not _has_plain_scales(node, form):
+        return False
+    rank = _rank(node, form.operands[0]) if node.attributes.get_int("channels_last", 0) else 0
+    if rank is None:
         return False
     new_nodes: list[ir.Node] = []
     operands: list[ir.Value | None] = [_input(node, position) for position in form.plain]
     operands += [_dequantize(node, position, form, new_nodes) for position in form.operands]
     if form.bias is not None and _input(node, form.bias) is not None:
         operands.append(_dequantize_bias(node, form, new_nodes))
+    if rank:
+        operands[0] = _transpose(node, operands[0], [0, rank - 1, *range(1, rank - 1)], new_nodes)
     result = _compute(node, form, operands, new_nodes)
+    if rank:
+        result = _transpose(node, result, [0, *range(2, rank), 1], new_nodes)
     if _input(node, form.output) is not None:
         scale, zero_point = _scalars(node, form.output)
         first = _input(node, form.operands[0])
@@ -94,6 +103,17 @@ def _compute(node: ir.Node, form: _Form, operands: Sequence[ir.Value | None], ne
     compute = ir.Node("", form.float_op, operands, attributes, name=node.name)
     new_nodes.append(compute)
     return compute.outputs[0]
+
+
+def _transpose(node: ir.Node, x: ir.Value | None, perm: list[int], new_nodes: list[ir.Node]) -> ir.Value:
+    name = f"{node.name}_transpose_{len(new_nodes)}"
+    new_nodes.append(ir.node("Transpose", [x], {"perm": perm}, name=name))
+    return new_nodes[-1].outputs[0]
+
+
+def _rank(node: ir.Node, position: int) -> int | None:
+    value = _input(node, position)
+    return None if value is None or value.shape is None else value.shape.rank()
 
 
 def _flattened_softmax(node: ir.Node, source: ir.Value | None, new_nodes: list[ir.Node]) -> ir.Value:

@@ -58,7 +58,7 @@ def simplify(model: ir.Model) -> None:
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     _make_casts(model)
     rewrite_contrib_operators(model)
-    if rewrite_qoperators(model):
+    while rewrite_qoperators(model):
         infer_shapes(model)
     for _ in range(_ROUNDS):
         before = _signature(model)

@@ -42,6 +42,10 @@ def _has_no_tensor(node: onnx_ir.Node) -> bool:
 
 
 _FIXED = "export the model with fixed input sizes (or give them with --shape), so that it folds to a constant"
+_NARROW = "quantize with MatMulNBitsQuantizer: constant weights of 2, 4 or 8 bits in blocks along the inputs"
+_DECODER = "export the decoder with standard operators: RotaryEmbedding and Attention of opset 23, or their parts"
+_LARGE = "quantize the float model with `tinycast quantize`: this form is for graphics cards"
+_ORDERED = "save the model with ORT_ENABLE_EXTENDED at most: above it, weights are ordered for one processor"
 _PLAIN = "save the model without ONNX Runtime's graph optimization (ORT_DISABLE_ALL)"
 
 # The first row that fits a node is its advice: rows with a condition stand before those without.
@@ -78,12 +82,16 @@ TABLE = (
     Advice(("com.microsoft.SkipLayerNormalization",), f"{_PLAIN}: Add and LayerNormalization"),
     Advice(("com.microsoft.EmbedLayerNormalization",), f"{_PLAIN}: Gather, Add and LayerNormalization"),
     Advice(("com.microsoft.FastGelu", "com.microsoft.BiasGelu"), f"{_PLAIN}: Add and Gelu"),
+    Advice(("com.microsoft.MatMulNBits", "com.microsoft.GatherBlockQuantized"), _NARROW),
+    Advice(("com.microsoft.MatMulBnb4", "com.microsoft.MatMulFpQ4"), _NARROW),
+    Advice(("com.microsoft.GroupQueryAttention", "com.microsoft.RotaryEmbedding"), _DECODER),
+    Advice(("com.microsoft.QMoE", "com.microsoft.MoE", "com.microsoft.QOrderedMatMul"), _LARGE),
 )
 
 _DOMAINS = {
     "ai.onnx.preview.training": "export the model for inference: an optimizer's step is of use in training alone",
     "com.microsoft": f"{_PLAIN}, so that it has standard operators",
-    "com.microsoft.nchwc": f"{_PLAIN}, so that it has standard operators",
+    "com.microsoft.nchwc": _ORDERED,
     "ai.onnx.ml": "convert the estimator to MatMul, comparisons and Where, or compute it in the application",
 }
 _OTHER = "write it with standard operators (`tinycast ops` lists them), or cut the model before and after it"

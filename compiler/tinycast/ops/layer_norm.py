@@ -1,4 +1,4 @@
-"""LayerNormalization and RMSNormalization, in float and in int8."""
+"""LayerNormalization and RMSNormalization, in float, in int8 and in int16."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tinycast.ops.node import Imported, Node
 from tinycast.ops.reduce import ReduceMean
 from tinycast.ops.unary import Real, Unary
 
-_LONGEST = 2**14  # elements of a row, with which no sum leaves its type
-_FRACTION_BITS = 20  # of the variance and of normalized elements
+_LONGEST = {DType.INT8: 2**14, DType.INT16: 2**13}  # elements of a row, with which no sum leaves its type
+_NORMALIZED_BITS = {DType.INT8: 20, DType.INT16: 23}
+_MOST_VARIANCE_BITS = 20
 _LEAST_SHIFT, _MOST_SHIFT = 6, 16
 
 
@@ -31,6 +32,7 @@ class LayerNorm(Op):
     """
 
     pattern = Pattern.ROWS
+    has_wide_form = True
     axis: int
     epsilon: float
     centred: bool
@@ -88,13 +90,27 @@ class LayerNorm(Op):
 
 @dataclass(frozen=True)
 class NormRule:
-    """How normalized elements become int8. `epsilon` is in 2^-20 steps of the variance of the integers times the square
-    of the row's length."""
+    """How normalized elements become integers of `dtype`.
 
+    `epsilon` is in 2^-variance_bits of the variance of the integers times the square of the row's length; normalized
+    elements have `normalized_bits` after the point.
+    """
+
+    dtype: DType
     epsilon: int
+    variance_bits: int
     shift: int
     low: int
     high: int
+
+    @property
+    def normalized_bits(self) -> int:
+        return _NORMALIZED_BITS[self.dtype]
+
+    @property
+    def first_scale(self) -> int:
+        """The shift after a product with 2^46 / sqrt(variance)."""
+        return 46 - self.variance_bits // 2 - self.normalized_bits
 
 
 def norm_rule(
@@ -102,21 +118,25 @@ def norm_rule(
 ) -> tuple[NormRule, Value, Value] | None:
     """The rule for rows of `length`, with multipliers and addends for real scales and biases; None if there is none."""
     scale, bias = scale / form.scale, bias / form.scale
-    steps = max(1, round(epsilon * (length / x_scale) ** 2 * 2**_FRACTION_BITS))
-    shift = _shift(float(np.abs(scale).max()), float(np.abs(bias).max()))
-    if shift < _LEAST_SHIFT or length > _LONGEST or steps >= 2**61:
+    # Of int16 the sums of squares leave less room.
+    room = _MOST_VARIANCE_BITS if form.dtype is DType.INT8 else 30 - 2 * (length - 1).bit_length()
+    variance_bits = min(_MOST_VARIANCE_BITS, room)
+    steps = max(1, round(epsilon * (length / x_scale) ** 2 * 2**variance_bits))
+    low, high = form.dtype.bounds
+    factor_bits = 32 - _NORMALIZED_BITS[form.dtype]
+    shift = _shift(float(np.abs(scale).max()) * 2.0**factor_bits, float(np.abs(bias).max()) + high - low + 1)
+    if shift < _LEAST_SHIFT or length > _LONGEST[form.dtype] or steps >= 2**61:
         return None
-    multiplier = np.rint(scale * 2.0 ** (32 - _FRACTION_BITS + shift)).astype(np.int32)
+    multiplier = np.rint(scale * 2.0 ** (factor_bits + shift)).astype(np.int32)
     addend = np.rint((bias + form.zero_point + 0.5) * 2.0**shift).astype(np.int32)
     tables = [form.build.constant(multiplier, "multiplier"), form.build.constant(addend, "addend")]
-    return NormRule(steps, shift, form.low, form.high), tables[0], tables[1]
+    return NormRule(form.dtype, steps, variance_bits, shift, form.low, form.high), tables[0], tables[1]
 
 
-def _shift(scale: float, bias: float) -> int:
+def _shift(multiplier: float, addend: float) -> int:
     """The largest shift with which multipliers and addends stay below their bounds."""
     for shift in range(_MOST_SHIFT, 0, -1):
-        largest = scale * 2.0 ** (32 - _FRACTION_BITS + shift)
-        if largest < INT32_MAX and (bias + 256) * 2.0**shift < 2**30:
+        if multiplier * 2.0**shift < INT32_MAX and addend * 2.0**shift < 2**30:
             return shift
     return 0
 
@@ -125,7 +145,7 @@ def _shift(scale: float, bias: float) -> int:
 class IntegerLayerNorm(Routine):
     """Rows from `axis` on as runtime_c/generic/tc_normalize.h computes them.
 
-    Inputs: x int8, multiplier and addend int32, one an element of a row.
+    Inputs: x int8 or int16, multiplier and addend int32, one an element of a row.
     """
 
     runtime: ClassVar[frozenset[str]] = frozenset({"tc_normalize.h"})
@@ -139,7 +159,7 @@ class IntegerLayerNorm(Routine):
         return "LayerNormalization" if self.centred else "RMSNormalization"
 
     def infer_all(self, inputs: Sequence[Value]) -> tuple[TensorType, ...]:
-        return (TensorType(inputs[0].shape, DType.INT8),)
+        return (TensorType(inputs[0].shape, self.rule.dtype),)
 
     def reference_all(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         x, multiplier, addend = arrays
@@ -153,20 +173,24 @@ class IntegerLayerNorm(Routine):
         rows = prod(inputs[0].shape) // length
         rule = self.rule
         numbers = f"{length}, {self.zero_point}, {int(self.centred)}, INT64_C({rule.epsilon}), {rule.shift}"
+        function = "tc_normalize_row"
+        if rule.dtype is DType.INT16:
+            function = "tc_normalize_row_s16"
+            numbers = f"{rule.variance_bits}, {rule.first_scale}, {numbers}"
         return (
             f"for (int32_t row = 0; row < {rows}; ++row) {{\n"
-            f"    tc_normalize_row(output_0 + row * {length}, input_0 + row * {length}, input_1, input_2,\n"
+            f"    {function}(output_0 + row * {length}, input_0 + row * {length}, input_1, input_2,\n"
             f"                     {numbers}, {rule.low}, {rule.high});\n}}\n"
         )
 
 
 def normalized_rows(rows: Array, rule: NormRule, multiplier: Array, addend: Array, *, centred: bool) -> Array:
-    """The int8 results of rows (int64) of elements less their zero point; the tables broadcast to them."""
+    """The results of rows (int64) of elements less their zero point; the tables broadcast to them."""
     length = rows.shape[1]
     total = rows.sum(1, keepdims=True) * centred
     variance = np.square(rows).sum(1, keepdims=True) * length - total * total
-    variance = (variance << _FRACTION_BITS) + rule.epsilon
-    scale = np.full_like(variance, 16)
+    variance = (variance << rule.variance_bits) + rule.epsilon
+    scale = np.full_like(variance, rule.first_scale)
     for _ in range(16):
         large, small = variance >= 2**32, variance < 2**30
         variance = np.where(large, variance >> 2, np.where(small, variance << 2, variance))
@@ -174,7 +198,7 @@ def normalized_rows(rows: Array, rule: NormRule, multiplier: Array, addend: Arra
     factor = _reciprocal_sqrt(variance.astype(np.uint64))
     normalized = ((rows * length - total) * factor + (np.int64(1) << (scale - 1))) >> scale
     y = (mulhi(normalized.astype(np.int32), multiplier) + addend) >> rule.shift
-    return np.asarray(np.clip(y, rule.low, rule.high), np.int8)
+    return np.asarray(np.clip(y, rule.low, rule.high), rule.dtype.numpy)
 
 
 def _reciprocal_sqrt(m: Array) -> Array:

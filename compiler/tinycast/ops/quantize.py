@@ -118,19 +118,24 @@ class Table(Op):
 
 @dataclass(frozen=True)
 class FlipSign(Op):
-    """uint8 to int8 or back by moving the zero point by 128: all activations are int8 inside."""
+    """uint8 to int8 or back by moving the zero point by 128, or so for 16 bits: all activations are signed inside."""
 
     pattern = Pattern.ELEMENTWISE
     dtype: DType
+
+    @property
+    def _half(self) -> int:
+        return int(1 << (8 * self.dtype.itemsize - 1))
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         return TensorType(inputs[0].shape, self.dtype)
 
     def reference(self, arrays: Sequence[Array]) -> Array:
-        return (arrays[0].view(np.uint8) ^ np.uint8(0x80)).view(self.dtype.numpy)
+        bits = arrays[0].view(f"u{self.dtype.itemsize}")
+        return np.asarray((bits ^ bits.dtype.type(self._half)).view(self.dtype.numpy))
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
-        offset = -128 if self.dtype is DType.INT8 else 128
+        offset = -self._half if self.dtype in (DType.INT8, DType.INT16) else self._half
         return te.elementwise(
             tensors, out.shape, lambda x: te.cast(te.cast(x, DType.INT32) + offset, self.dtype), "flipped"
         )
@@ -191,7 +196,7 @@ def import_quantize(node: Node) -> Value:
     from tinycast.ops.quantize_at_run_time import quantized  # made of operators whose integer forms are made of these
 
     dtype = node.output_type()
-    is_plain = dtype in (DType.INT8, DType.UINT8, DType.INT16) or dtype.is_narrow_integer
+    is_plain = dtype in (DType.INT8, DType.UINT8, DType.INT16, DType.UINT16) or dtype.is_narrow_integer
     if not is_plain or not _is_constant(node) or node.int("block_size", 0):
         return quantized(node, dtype)
     x, zero = node.input(0), node.constant(2)

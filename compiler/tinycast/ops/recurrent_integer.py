@@ -1,8 +1,10 @@
-"""Recurrent layers on integers: int8 inputs and weights, int16 states.
+"""Recurrent layers on integers: int8 or int16 inputs, int8 weights, int16 states.
 
-Both sums of products of a gate are scaled to Q12 and added; sigmoid and tanh are one table of 257 values, between which
-lines are drawn, in Q15. The hidden state is Q15 and never rounded to 8 bits on its way to the next step; the cells of
-an LSTM are Q20 in int32. runtime_c/generic/tc_gates.h is the same arithmetic in C.
+Both sums of products of a gate are scaled to Q12 (Q16 beside int16) and added; sigmoid and tanh are one table of 257
+(1025) values, between which lines are drawn, in Q15. The hidden state is Q15 and never rounded to 8 bits on its way to
+the next step; the cells of an LSTM are Q20 in int32. runtime_c/generic/tc_gates.h is the same arithmetic in C.
+
+Beside int16 the state's own steps show: outputs lie within four steps of 2^-15 of the real layer's.
 """
 
 from __future__ import annotations
@@ -22,11 +24,41 @@ from tinycast.ops.recurrent_kernel import Kind
 
 HIDDEN_SCALE = 2.0**-15
 CELL_SCALE = 2.0**-20
-GATE_SCALE = 2.0**-12
 CELL_LIMIT = 2**30
 Int64 = npt.NDArray[np.int64]
 
-TANH_TABLE = np.minimum(np.rint(np.tanh(np.arange(257) / 32) * 2.0**15), 32767).astype(np.int16)
+_TANH_END = 8  # where tanh is 1 in Q15
+_CELL_BITS = 20  # after the point
+
+
+@dataclass(frozen=True)
+class GateRule:
+    """Bits after the point of the inputs of gates, and of half a step of theirs between two entries of tanh's table."""
+
+    fraction_bits: int
+    line_bits: int
+
+    @property
+    def scale(self) -> float:
+        return 2.0**-self.fraction_bits
+
+    @property
+    def limit(self) -> int:
+        """The last half step that the table has."""
+        return (2 * _TANH_END << self.fraction_bits) - 1
+
+    @property
+    def table(self) -> npt.NDArray[np.int16]:
+        count = (self.limit + 1) >> self.line_bits
+        return np.minimum(np.rint(np.tanh(np.arange(count + 1) * _TANH_END / count) * 2.0**15), 32767).astype(np.int16)
+
+    @property
+    def cell_shift(self) -> int:
+        """What makes a cell the input of a gate."""
+        return _CELL_BITS - self.fraction_bits
+
+
+GATE_RULES = {DType.INT8: GateRule(12, 8), DType.INT16: GateRule(16, 10)}  # by the type of the inputs
 
 
 @dataclass(frozen=True)
@@ -62,10 +94,10 @@ class OutputRule:
 class IntegerRecurrent(Routine):
     """A layer. With N samples, T steps, D directions, G gates, I inputs, H hidden units, and H4, H rounded up to fours:
 
-    inputs: x int8, W and R int8 as `pack_gates` leaves them, start int32 (D, G, H4) of the sums of W, its multipliers
-    and those of R, int32 (D, G, H4) or (1,), the table of tanh int16 (257); of a GRU with `linear_before_reset` start
-    int32 (D, H4) of the last gate's sum of R; the initial hidden state int16 and cells int32 where they are not zero.
-    Outputs: Y int8 where there is an output rule, the hidden state int16, the cells int32 of an LSTM.
+    inputs: x int8 or int16, W and R int8 as `pack_gates` leaves them, start int32 (D, G, H4) of the sums of W, its
+    multipliers and those of R, int32 (D, G, H4) or (1,), the table of tanh int16; of a GRU with `linear_before_reset`
+    start int32 (D, H4) of the last gate's sum of R; the initial hidden state int16 and cells int32 where not zero.
+    Outputs: Y of x's type where there is an output rule, the hidden state int16, the cells int32 of an LSTM.
     """
 
     runtime: ClassVar[frozenset[str]] = frozenset({"tc_gates.h"})
@@ -77,7 +109,8 @@ class IntegerRecurrent(Routine):
     linear_before_reset: bool
     has_hidden: bool
     has_cell: bool
-    x_zero_point: int
+    dtype: DType
+    x_zero_point: int  # 0 beside int16, where the start has its share
     from_x: Rescale
     from_hidden: Rescale
     output: OutputRule | None
@@ -95,7 +128,7 @@ class IntegerRecurrent(Routine):
         first = self.batch_first
         y = (s.batch, s.steps, s.directions, s.hidden) if first else (s.steps, s.directions, s.batch, s.hidden)
         state = (s.batch, s.directions, s.hidden) if first else (s.directions, s.batch, s.hidden)
-        types = [TensorType(y, DType.INT8)] if self.output is not None else []
+        types = [TensorType(y, self.dtype)] if self.output is not None else []
         types.append(TensorType(state, DType.INT16))
         if self.kind is Kind.LSTM:
             types.append(TensorType(state, DType.INT32))
@@ -122,6 +155,10 @@ class IntegerRecurrent(Routine):
         first, given = int(self.output is not None), 7 + self.has_start
         pairs = [(first, given)] if self.has_hidden else []
         return (*pairs, *([(first + 1, given + self.has_hidden)] if self.has_cell else []))
+
+    @property
+    def gate_rule(self) -> GateRule:
+        return GATE_RULES[self.dtype]
 
     @property
     def has_start(self) -> bool:
@@ -154,7 +191,7 @@ class IntegerRecurrent(Routine):
                 y[t, d] = hidden[d]
         if self.batch_first:
             y, hidden, cell = np.moveaxis(y, 2, 0), hidden.swapaxes(0, 1), cell.swapaxes(0, 1)
-        results = [] if self.output is None else [self.output.apply(y).astype(np.int8)]
+        results = [] if self.output is None else [self.output.apply(y).astype(self.dtype.numpy)]
         results.append(hidden.astype(np.int16))
         if self.kind is Kind.LSTM:
             results.append(cell.astype(np.int32))
@@ -190,15 +227,17 @@ class _Step:
         return scaled.reshape(gates.stop - gates.start, count)
 
     def _tanh(self, x: Int64) -> Int64:
-        return np.sign(x) * self._lookup(2 * np.minimum(np.abs(x), 32768))
+        return np.sign(x) * self._lookup(2 * np.minimum(np.abs(x), self._op.gate_rule.limit))
 
     def _sigmoid(self, x: Int64) -> Int64:
         return (32768 + np.sign(x) * self._lookup(np.abs(x))) >> 1
 
     def _lookup(self, x: Int64) -> Int64:
-        limited = np.minimum(x, 65535)
-        low, high = self._table[limited >> 8], self._table[(limited >> 8) + 1]
-        between: Int64 = low + (((high - low) * (limited & 255) + 128) >> 8)
+        rule = self._op.gate_rule
+        limited = np.minimum(x, rule.limit)
+        place, rest = limited >> rule.line_bits, limited & ((1 << rule.line_bits) - 1)
+        low, high = self._table[place], self._table[place + 1]
+        between: Int64 = low + (((high - low) * rest + (1 << (rule.line_bits - 1))) >> rule.line_bits)
         return between
 
     def run(self, x: Int64, hidden: Int64, cell: Int64) -> tuple[Int64, Int64]:
@@ -219,7 +258,8 @@ class _Step:
         i, candidate = self._sigmoid(i), self._tanh(candidate)
         forget = 32767 - i if op.input_forget else self._sigmoid(forget)
         cell = np.clip(_scaled(forget, cell) + ((i * candidate + 512) >> 10), -CELL_LIMIT, CELL_LIMIT)
-        return _product(self._sigmoid(o), self._tanh((cell + 128) >> 8)), cell
+        shift = op.gate_rule.cell_shift
+        return _product(self._sigmoid(o), self._tanh((cell + (1 << (shift - 1))) >> shift)), cell
 
 
 def _scaled(gate: Int64, x: Int64) -> Int64:

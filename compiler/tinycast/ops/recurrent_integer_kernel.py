@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from tinycast.ir.types import DType
 from tinycast.ops.recurrent_kernel import Kind, loop
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def kernel_body(op: IntegerRecurrent, s: Shape, shapes: Sequence[tuple[int, ...]
         f"const int8_t *const w = input_1 + d * {prod(shapes[1][1:])};",
         f"const int8_t *const r = input_2 + d * {prod(shapes[2][1:])};",
         f"const int32_t *const start = input_3 + d * {gates * s.rows};",
-        "const int16_t *const table = input_6;",
+        f"const tc_gate_lines tanh = {{input_6, {op.gate_rule.line_bits}, {op.gate_rule.limit}}};",
         *rules,
         "int16_t *const wide = scratch_0;",
         "int16_t *const hidden = scratch_1;",
@@ -82,7 +83,9 @@ def _step(op: IntegerRecurrent, s: Shape) -> str:
     step = f"d == 1 ? {last} : k" if len(set(op.backward)) > 1 else last if op.backward[0] else "k"
     place = f"n * {s.steps} + t" if op.batch_first else f"t * {s.batch} + n"
     text = f"const int32_t t = {step};\n"
-    text += f"tc_gate_widen(wide, input_0 + ({place}) * {s.inputs}, {s.inputs}, {op.x_zero_point});\n"
+    x = f"input_0 + ({place}) * {s.inputs}, {s.inputs}"
+    is_wide = op.dtype is DType.INT16
+    text += f"tc_gate_copy(wide, {x});\n" if is_wide else f"tc_gate_widen(wide, {x}, {op.x_zero_point});\n"
     text += _sums(0, "wide", "w", "start", "from_x", op.kind.value * s.rows, s.input_pairs, add=False)
     text += {Kind.RNN: _rnn, Kind.GRU: _gru, Kind.LSTM: _lstm}[op.kind](op, s)
     rule = op.output
@@ -91,11 +94,12 @@ def _step(op: IntegerRecurrent, s: Shape) -> str:
     y = f"(n * {s.steps} + t) * {s.directions} + d"
     if not op.batch_first:
         y = f"(t * {s.directions} + d) * {s.batch} + n"
-    text += f"int8_t *const y = output_0 + ({y}) * {s.hidden};\n"
-    value = f"hidden[j] * {1 << rule.pre_shift}" if rule.pre_shift else "hidden[j]"
+    text += f"{op.dtype.c_name} *const y = output_0 + ({y}) * {s.hidden};\n"
+    value = f"(int32_t)hidden[j] * {1 << rule.pre_shift}" if rule.pre_shift else "hidden[j]"
+    function = "tc_requantize_s16" if is_wide else "tc_requantize"
     return text + _units(
         s,
-        f"y[j] = tc_requantize({value}, {rule.multiplier}, {rule.addend}, {rule.shift}, {rule.low}, {rule.high});",
+        f"y[j] = {function}({value}, {rule.multiplier}, {rule.addend}, {rule.shift}, {rule.low}, {rule.high});",
     )
 
 
@@ -114,7 +118,7 @@ def _units(s: Shape, body: str) -> str:
 
 
 def _rnn(op: IntegerRecurrent, s: Shape) -> str:
-    return _hidden_sums(s, 1) + _units(s, "hidden[j] = (int16_t)tc_gate_tanh(table, gates[j]);")
+    return _hidden_sums(s, 1) + _units(s, "hidden[j] = (int16_t)tc_gate_tanh(tanh, gates[j]);")
 
 
 def _gru(op: IntegerRecurrent, s: Shape) -> str:
@@ -123,32 +127,33 @@ def _gru(op: IntegerRecurrent, s: Shape) -> str:
     text += "tc_gate_scale last = from_hidden;\n"
     text += f"last.multiplier += from_hidden.is_per_row ? {third} : 0;\n"
     weight = f"r + {third * s.hidden_pairs * 2}"
-    update = "const int32_t update = tc_gate_sigmoid(table, gates[j]);\n"
-    reset = f"const int32_t reset = tc_gate_sigmoid(table, gates[{s.rows} + j]);\n"
+    update = "const int32_t update = tc_gate_sigmoid(tanh, gates[j]);\n"
+    reset = f"const int32_t reset = tc_gate_sigmoid(tanh, gates[{s.rows} + j]);\n"
     blend = "hidden[j] = (int16_t)(((32768 - update) * new_state + update * hidden[j] + 16384) >> 15);"
     if op.linear_before_reset:
         own = f"input_7 + d * {s.rows}"
         text += _sums(3 * s.rows, "hidden", weight, own, "last", s.rows, s.hidden_pairs, add=False)
         inner = f"gates[{third} + j] + tc_gate_scaled(reset, gates[{3 * s.rows} + j])"
-        return text + _units(s, f"{update}{reset}const int32_t new_state = tc_gate_tanh(table, {inner});\n{blend}")
+        return text + _units(s, f"{update}{reset}const int32_t new_state = tc_gate_tanh(tanh, {inner});\n{blend}")
     text += _units(s, f"{reset}scratch_3[j] = (int16_t)tc_gate_product(reset, hidden[j]);")
     if s.hidden % 2:
         text += f"scratch_3[{s.hidden}] = 0;\n"
     text += _sums(third, "scratch_3", weight, "NULL", "last", s.rows, s.hidden_pairs, add=True)
-    new = f"const int32_t new_state = tc_gate_tanh(table, gates[{third} + j]);\n"
+    new = f"const int32_t new_state = tc_gate_tanh(tanh, gates[{third} + j]);\n"
     return text + _units(s, update + new + blend)
 
 
 def _lstm(op: IntegerRecurrent, s: Shape) -> str:
     """The gates are input, output, forget and candidate."""
-    sigmoid = "const int32_t {} = tc_gate_sigmoid(table, gates[{} + j]);"
+    shift = op.gate_rule.cell_shift
+    sigmoid = "const int32_t {} = tc_gate_sigmoid(tanh, gates[{} + j]);"
     lines = [
         sigmoid.format("i", 0),
         sigmoid.format("o", s.rows),
         "const int32_t forget = 32767 - i;" if op.input_forget else sigmoid.format("forget", 2 * s.rows),
-        f"const int32_t candidate = tc_gate_tanh(table, gates[{3 * s.rows} + j]);",
+        f"const int32_t candidate = tc_gate_tanh(tanh, gates[{3 * s.rows} + j]);",
         "const int32_t c = tc_gate_scaled(forget, cell[j]) + ((i * candidate + 512) >> 10);",
         "cell[j] = tc_clamp(c, -1073741824, 1073741824);",
-        "hidden[j] = (int16_t)tc_gate_product(o, tc_gate_tanh(table, (cell[j] + 128) >> 8));",
+        f"hidden[j] = (int16_t)tc_gate_product(o, tc_gate_tanh(tanh, (cell[j] + {1 << (shift - 1)}) >> {shift}));",
     ]
     return _hidden_sums(s, 4) + _units(s, "\n".join(lines))

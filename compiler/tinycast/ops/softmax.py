@@ -16,26 +16,11 @@ from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.extrema import Extremum, ReduceExtremum
 from tinycast.ops.node import Node
 from tinycast.ops.reduce import ReduceSum
+from tinycast.ops.rows_of_axis import kept_indices, largest, stage_shape
 from tinycast.ops.shape import Reshape
+from tinycast.ops.softmax_wide import wide_softmax
 from tinycast.ops.unary import Unary
 from tinycast.tvm_bridge import expr as te
-
-
-def _kept(axis: int, index: Sequence[te.Expr]) -> list[te.Expr]:
-    return [*index[:axis], *index[axis + 1 :]]
-
-
-def _stage_shape(axis: int, shape: Sequence[int]) -> tuple[int, ...]:
-    return (*shape[:axis], *shape[axis + 1 :])
-
-
-def _largest(x: Tensor, axis: int) -> Tensor:
-    shape = [int(n) for n in x.shape]
-    k = te.reduce_axis((0, shape[axis]), "k")
-    return te.compute(
-        _stage_shape(axis, shape), lambda *i: te.max(x(*i[:axis], k, *i[axis:]), axis=[k]), name="largest"
-    )
-
 
 _STEPS = 255  # of an int8 output
 
@@ -57,6 +42,7 @@ class Softmax(Op):
     """y = exp(x - max) / sum(exp(x - max)) along `axis`, float32."""
 
     pattern = Pattern.ROWS
+    has_wide_form = True
     axis: int
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
@@ -69,19 +55,19 @@ class Softmax(Op):
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, axis = tensors[0], self.axis
-        largest = _largest(x, axis)
+        top = largest(x, axis)
         power = te.compute(
             out.shape,
-            lambda *i: te.extern(DType.FLOAT32, "tc_exp", x(*i) - largest(*_kept(axis, i))),
+            lambda *i: te.extern(DType.FLOAT32, "tc_exp", x(*i) - top(*kept_indices(axis, i))),
             name="power",
         )
         k = te.reduce_axis((0, out.shape[axis]), "k")
         total = te.compute(
-            _stage_shape(axis, out.shape),
+            stage_shape(axis, out.shape),
             lambda *i: te.sum(power(*i[:axis], k, *i[axis:]), axis=[k]),
             name="total",
         )
-        return te.compute(out.shape, lambda *i: power(*i) / total(*_kept(axis, i)), name="softmax")
+        return te.compute(out.shape, lambda *i: power(*i) / total(*kept_indices(axis, i)), name="softmax")
 
     def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
         return kept_sizes(inputs[0], [self.axis])
@@ -93,6 +79,8 @@ class Softmax(Op):
         x = form.inputs[0].activation
         if x is None:
             return None
+        if form.dtype is DType.INT16:
+            return wide_softmax(form, x, self.axis)
         length = x.value.shape[self.axis]
         rules = [_softmax_rule(form.scale, length, fraction) for fraction in range(9)]
         error, factor, fraction, exponent = min(rules)
@@ -136,24 +124,24 @@ class IntegerSoftmax(Op):
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, table = tensors
         axis = self.axis
-        largest = _largest(x, axis)
+        top = largest(x, axis)
 
         def power(element: te.Expr, top: te.Expr) -> te.Expr:
             return table[te.cast(top, DType.INT32) - te.cast(element, DType.INT32)]
 
         k = te.reduce_axis((0, out.shape[axis]), "k")
         total = te.compute(
-            _stage_shape(axis, out.shape),
-            lambda *i: te.sum(power(x(*i[:axis], k, *i[axis:]), largest(*i)), axis=[k]),
+            stage_shape(axis, out.shape),
+            lambda *i: te.sum(power(x(*i[:axis], k, *i[axis:]), top(*i)), axis=[k]),
             name="total",
         )
 
         def body(*i: te.Expr) -> te.Expr:
-            kept = _kept(axis, i)
+            kept = kept_indices(axis, i)
             y = te.extern(
                 DType.INT32,
                 "tc_softmax",
-                power(x(*i), largest(*kept)),
+                power(x(*i), top(*kept)),
                 total(*kept),
                 self.factor,
                 self.fraction,

@@ -1,4 +1,4 @@
-"""What the API shows: quantized inputs and outputs, and uint8, half, double … only there."""
+"""What the API shows: quantized inputs and outputs, and uint8, uint16, half, double … only there."""
 
 from __future__ import annotations
 
@@ -14,46 +14,55 @@ from tinycast.ops.pool import MaxPool
 from tinycast.ops.quantize import Dequantize, FlipSign, Quantize
 from tinycast.ops.shape import Concat, Move
 
+# What the API may show, and what it is inside: the zero point moves by half of the range.
+_SIGNED = {DType.UINT8: DType.INT8, DType.UINT16: DType.INT16}
+_UNSIGNED = {signed: unsigned for unsigned, signed in _SIGNED.items()}
+
 
 def make_activations_signed(program: Program) -> int:
-    """uint8 tensors become int8 with their zero point moved by 128; only the API keeps uint8."""
+    """uint8 and uint16 tensors become int8 and int16, zero points moved by half the range; only the API keeps them."""
     rewrites = 0
     flipped: dict[Value, Value] = {}
     is_quantized = any(isinstance(c.op, Dequantize) for c in program.calls)
     for value in program.inputs:
-        if value.dtype is DType.UINT8 and is_quantized:
+        if value.dtype in _SIGNED and is_quantized:
             build = Builder(program, value.name, "Cast")
-            flipped[value] = build.call(FlipSign(DType.INT8), [value], program.unique_name(f"{value.name}.signed"))
+            flip, name = FlipSign(_SIGNED[value.dtype]), program.unique_name(f"{value.name}.signed")
+            flipped[value] = build.call(flip, [value], name)
             program.calls[:0] = build.calls
             rewrites += 1
     for call in list(program.calls):
         op = call.op
-        if isinstance(op, Quantize) and op.dtype is DType.UINT8:
+        if isinstance(op, Quantize) and op.dtype in _SIGNED:
+            half = _half(op.dtype)
             call.op = replace(
-                op, zero_point=op.zero_point - 128, low=op.low - 128, high=op.high - 128, dtype=DType.INT8
+                op, zero_point=op.zero_point - half, low=op.low - half, high=op.high - half, dtype=_SIGNED[op.dtype]
             )
-            call.output.dtype = DType.INT8
+            call.output.dtype = _SIGNED[op.dtype]
             flipped[call.output] = call.output
             rewrites += 1
         elif isinstance(op, Move | MaxPool | Concat) and any(
-            v in flipped or (is_quantized and _is_byte_constant(v)) for v in call.inputs
+            v in flipped or (is_quantized and _is_unsigned_constant(v)) for v in call.inputs
         ):
             call.inputs = tuple(
-                _flipped_constant(v) if _is_byte_constant(v) else flipped.get(v, v) for v in call.inputs
+                _flipped_constant(v) if _is_unsigned_constant(v) else flipped.get(v, v) for v in call.inputs
             )
+            dtype = call.inputs[0].dtype
             if isinstance(op, Move):
-                call.op = op.less(128)
-            call.output.dtype = DType.INT8
+                call.op = op.less(_half(dtype))
+            call.output.dtype = dtype
             flipped[call.output] = call.output
-        elif isinstance(op, Dequantize) and call.inputs[0].dtype is DType.UINT8:
-            call.op = replace(op, zero_point=tuple(z - 128 for z in op.zero_point))
+        elif isinstance(op, Dequantize) and call.inputs[0].dtype in _SIGNED:
+            half = _half(call.inputs[0].dtype)
+            call.op = replace(op, zero_point=tuple(z - half for z in op.zero_point))
             call.inputs = tuple(flipped.get(v) or _flipped_constant(v) for v in call.inputs)
         elif isinstance(op, Dequantize) and call.inputs[0] in flipped:
-            call.op = replace(op, zero_point=tuple(z - 128 for z in op.zero_point))
+            half = _half(call.inputs[0].dtype)
+            call.op = replace(op, zero_point=tuple(z - half for z in op.zero_point))
         elif any(flipped.get(v) is v for v in call.inputs):  # it reads the numbers themselves
             build = Builder(program, call.source, "Cast")
             call.inputs = tuple(
-                build.call(FlipSign(DType.UINT8), [v]) if flipped.get(v) is v else v for v in call.inputs
+                build.call(FlipSign(_UNSIGNED[v.dtype]), [v]) if flipped.get(v) is v else v for v in call.inputs
             )
             at = program.calls.index(call)
             program.calls[at:at] = build.calls
@@ -62,23 +71,28 @@ def make_activations_signed(program: Program) -> int:
             build = Builder(program, value.name, "Cast")
             name = value.name
             value.name = program.unique_name(f"{name}.signed")
-            program.outputs[i] = build.call(FlipSign(DType.UINT8), [value], name)
+            program.outputs[i] = build.call(FlipSign(_UNSIGNED[value.dtype]), [value], name)
             program.outputs[i].quant = value.quant
             program.calls += build.calls
     return rewrites
 
 
-def _is_byte_constant(value: Value) -> bool:
-    return value.is_constant and value.dtype is DType.UINT8
+def _half(dtype: DType) -> int:
+    return int(1 << (8 * dtype.itemsize - 1))
+
+
+def _is_unsigned_constant(value: Value) -> bool:
+    return value.is_constant and value.dtype in _SIGNED
 
 
 def _flipped_constant(value: Value) -> Value:
-    """The elements as int8; what has no uint8 elements, such as the places that a Gather takes them from, stays."""
-    if value.dtype is not DType.UINT8:
+    """The elements as signed ones; what has no unsigned elements, such as the places that a Gather takes them from,
+    stays."""
+    if value.dtype not in _SIGNED:
         return value
-    assert value.data is not None, value.name  # uint8 tensors computed at run time have been seen before
-    data = FlipSign(DType.INT8).reference([value.data])
-    return Value(f"{value.name}.signed", value.shape, DType.INT8, data=data)
+    assert value.data is not None, value.name  # unsigned tensors computed at run time have been seen before
+    data = FlipSign(_SIGNED[value.dtype]).reference([value.data])
+    return Value(f"{value.name}.signed", value.shape, _SIGNED[value.dtype], data=data)
 
 
 def strip_edges(program: Program, *, float_api: bool = False) -> int:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from tinycast.errors import ModelError
-from tinycast.ir.fixed_point import fixed_point
+from tinycast.ir.fixed_point import MAX_SHIFT, WIDE_SHIFT, fixed_point
 from tinycast.ir.graph import Builder, Call, Program, ProgramState
-from tinycast.ir.quantized import QuantizedInput
+from tinycast.ir.quantized import QuantizedInput, QuantizedTensor
 from tinycast.ir.types import DType, Quant, Value
 from tinycast.ops.quantize import Dequantize, Quantize
 from tinycast.ops.recurrent import ACTIVATIONS, Recurrent
 from tinycast.ops.recurrent_integer import (
     CELL_LIMIT,
     CELL_SCALE,
-    GATE_SCALE,
+    GATE_RULES,
     HIDDEN_SCALE,
-    TANH_TABLE,
+    GateRule,
     IntegerRecurrent,
     OutputRule,
     Rescale,
@@ -37,10 +37,10 @@ _STATES = {
 
 
 def write_layers_in_integers(program: Program) -> int:
-    """Replace RNN, GRU and LSTM with int8 inputs and weights by their integer form; returns how many.
+    """Replace RNN, GRU and LSTM with int8 or int16 inputs and int8 weights by their integer form; returns how many.
 
     A layer stays in float that has other activations than ONNX's defaults, peepholes, a clip or sequence lengths,
-    whose Y is read in float, or whose weights are not symmetric int8.
+    whose Y is not read as x's type, or whose weights are not symmetric int8.
     """
     rewrites = 0
     for call in list(program.calls):
@@ -78,13 +78,13 @@ class _Layer:
 
     def write(self) -> bool:
         """Write the layer in integers; False where it has no such form, and nothing has changed."""
-        x = self._quantized(Operand.X).activation
+        x = self._activation()
         w, r = (_weights(self._quantized(operand)) for operand in (Operand.W, Operand.R))
-        readers = self._quantizes_of_y()
+        readers = None if x is None else self._quantizes_of_y(x.value.dtype)
         if x is None or w is None or r is None or readers is None or not self._has_plain_form():
             return False
         try:
-            op, constants = self._arithmetic(x.scale, x.zero_point, w, r, readers[0] if readers else None)
+            op, constants = self._arithmetic(x, w, r, readers[0] if readers else None)
         except ModelError:  # sums that leave 32 bits
             return False
         starts = [self._start(operand) for operand in _STATES if operand in self._given]
@@ -92,7 +92,7 @@ class _Layer:
         if op.output is not None:
             self._replace_y(readers, outputs.pop(0))
         for operand, value in zip(self._last, outputs, strict=True):
-            self._replace_last(operand, value)
+            self._replace_last(operand, value, op.dtype)
         index = self._program.calls.index(self._call)
         self._program.calls[index : index + 1] = self._build.calls
         return True
@@ -100,12 +100,17 @@ class _Layer:
     def _quantized(self, operand: Operand) -> QuantizedInput:
         return quantized_operand(self._given[operand], self._made)
 
-    def _quantizes_of_y(self) -> list[Call] | None:
-        """The calls that quantize Y, all alike; None where something else reads it."""
+    def _activation(self) -> QuantizedTensor | None:
+        operand = self._quantized(Operand.X)
+        dtype = DType.INT16 if operand.value.dtype is DType.INT16 else DType.INT8
+        return replace(operand, dtype=dtype).activation
+
+    def _quantizes_of_y(self, dtype: DType) -> list[Call] | None:
+        """The calls that quantize Y to the type, all alike; None where something else reads it."""
         readers = self._uses.get(self._y, []) if self._y is not None else []
         if self._y in self._program.outputs or len({c.op for c in readers}) > 1:
             return None
-        return readers if all(isinstance(c.op, Quantize) and c.op.dtype is DType.INT8 for c in readers) else None
+        return readers if all(isinstance(c.op, Quantize) and c.op.dtype is dtype for c in readers) else None
 
     def _has_plain_form(self) -> bool:
         layer = self._layer
@@ -119,10 +124,11 @@ class _Layer:
         return all(_fits(self._given[o], o, self._state(o)) for o in _STATES if o in self._given)
 
     def _arithmetic(
-        self, x_scale: float, x_zero_point: int, w: _Weights, r: _Weights, quantize: Call | None
+        self, x: QuantizedTensor, w: _Weights, r: _Weights, quantize: Call | None
     ) -> tuple[IntegerRecurrent, list[Value]]:
         """The operator and its constants."""
-        layer, build = self._layer, self._build
+        layer, build, dtype = self._layer, self._build, x.value.dtype
+        rule, zero_point = GATE_RULES[dtype], x.zero_point
         gates, hidden, directions = layer.kind.value, r.integers.shape[2], len(layer.backward)
         rows = gates * hidden
         bias = np.zeros((directions, 2 * rows))
@@ -134,12 +140,15 @@ class _Layer:
         keeps_apart = layer.kind is Kind.GRU and layer.linear_before_reset
         shared = 2 * hidden if keeps_apart else rows
         of_x[:, :shared] += of_hidden[:, :shared]
-        start_x = np.rint(of_x / (x_scale * w.per_row))
+        start_x = np.rint(of_x / (x.scale * w.per_row))
         start_hidden = np.rint(of_hidden / (HIDDEN_SCALE * r.per_row)) * (np.arange(rows) >= shared)
-        bound_x = (w.row_sums * (128 + abs(x_zero_point)) + np.abs(start_x)).max()
+        if dtype is DType.INT16:  # with its zero point taken off an element may need a bit more
+            start_x -= zero_point * w.integers.astype(np.float64).sum(axis=2)
+            zero_point = 0
+        bound_x = (w.row_sums * (-dtype.bounds[0] + abs(zero_point)) + np.abs(start_x)).max()
         bound_hidden = (r.row_sums * _LARGEST_HIDDEN + np.abs(start_hidden)).max()
-        from_x, of_w = _rescale(x_scale * w.scale, bound_x, build.source)
-        from_hidden, of_r = _rescale(HIDDEN_SCALE * r.scale, bound_hidden, build.source)
+        from_x, of_w = _rescale(x.scale * w.scale, bound_x, rule, build.source)
+        from_hidden, of_r = _rescale(HIDDEN_SCALE * r.scale, bound_hidden, rule, build.source)
 
         def per_gate(array: npt.NDArray[np.float64] | npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
             filled = np.zeros((directions, gates, -(-hidden // 4) * 4), np.int32)
@@ -153,7 +162,7 @@ class _Layer:
             build.constant(per_gate(start_x), "start"),
             build.constant(of_w if of_w.size == 1 else per_gate(of_w), "W_multiplier"),
             build.constant(of_r if of_r.size == 1 else per_gate(of_r), "R_multiplier"),
-            build.constant(TANH_TABLE, "tanh"),
+            build.constant(rule.table, "tanh"),
         ]
         if keeps_apart:
             constants.append(build.constant(np.ascontiguousarray(per_gate(start_hidden)[:, 2]), "R_start"))
@@ -166,7 +175,8 @@ class _Layer:
             layer.linear_before_reset,
             Operand.HIDDEN in self._given,
             Operand.CELL in self._given,
-            x_zero_point,
+            dtype,
+            zero_point,
             from_x,
             from_hidden,
             None if quantize is None else _output_rule(quantize, build.source),
@@ -203,8 +213,8 @@ class _Layer:
             self._program.calls.insert(0, Call(Dequantize((scale,), (0,)), (held,), value, self._call.source))
         return held
 
-    def _replace_last(self, operand: Operand, value: Value) -> None:
-        """The last state to those that read it: in integers, quantized, or as a float."""
+    def _replace_last(self, operand: Operand, value: Value, narrow: DType) -> None:
+        """The last state to those that read it: in integers, quantized to `narrow`, or as a float."""
         program, old = self._program, self._last[operand]
         dtype, scale, _ = _STATES[operand]
         name, value.quant = old.name, Quant((scale,), (0,))
@@ -213,10 +223,11 @@ class _Layer:
             if program.outputs[state.output] is old and source.dtype is dtype and source.quant == value.quant:
                 program.outputs[state.output] = value
         for call in self._uses.get(old, []):
-            if isinstance(call.op, Quantize) and call.op.dtype is DType.INT8 and operand is Operand.HIDDEN:
+            if isinstance(call.op, Quantize) and call.op.dtype is narrow and operand is Operand.HIDDEN:
                 q, build = call.op, self._build
                 ratio = np.asarray(scale / float(np.float32(q.scale)))
-                small = add_requantize(build, value, ratio, q.zero_point, (q.low, q.high), 2**15, call.output.name)
+                bounds, name_of_small = (q.low, q.high), call.output.name
+                small = add_requantize(build, value, ratio, q.zero_point, bounds, 2**15, name_of_small, narrow)
                 small.quant = Quant((q.scale,), (q.zero_point,))
                 program.calls.remove(call)
                 program.substitute(call.output, small)
@@ -241,9 +252,11 @@ def _fits(value: Value, operand: Operand, state: ProgramState | None) -> bool:
     return known is None or bool(np.abs(known).max(initial=0.0) <= (limit + 1) * scale)
 
 
-def _rescale(scale: npt.NDArray[np.float64], bound: float, where: str) -> tuple[Rescale, npt.NDArray[np.int32]]:
+def _rescale(
+    scale: npt.NDArray[np.float64], bound: float, gates: GateRule, where: str
+) -> tuple[Rescale, npt.NDArray[np.int32]]:
     """How sums with these scales become inputs of gates; one shift for all rows, that of the largest scale."""
-    ratio = np.atleast_1d(scale / GATE_SCALE)
+    ratio = np.atleast_1d(scale / gates.scale)
     rule = fixed_point(ratio.max(keepdims=True), 0, int(bound), where)
     if rule.accumulator_limit:
         raise ModelError("the gates' sums can overflow", where=where)
@@ -256,7 +269,8 @@ def _output_rule(call: Call, where: str) -> OutputRule:
     q = call.op
     assert isinstance(q, Quantize)
     ratio = np.asarray([HIDDEN_SCALE / float(np.float32(q.scale))])
-    rule = fixed_point(ratio, q.zero_point, _LARGEST_HIDDEN + 1, where)
+    most_shift = WIDE_SHIFT if q.dtype is DType.INT16 else MAX_SHIFT
+    rule = fixed_point(ratio, q.zero_point, _LARGEST_HIDDEN + 1, where, most_shift)
     if rule.accumulator_limit:
         raise ModelError(f"a scale of {q.scale:g} is too small for a hidden state", where=where)
     one = (int(rule.multiplier[0]), int(rule.addend[0]), int(rule.shift[0]))

@@ -7,7 +7,7 @@ import numpy as np
 from tinycast.ir.graph import Builder, Call, Pattern, Program, interpret
 from tinycast.ir.types import DType, Quant, Value
 from tinycast.ops.elementwise import Clip
-from tinycast.ops.lines import Lines, lines_through
+from tinycast.ops.lines import lines_through
 from tinycast.ops.quantize import Alias, Dequantize, Quantize, Table, add_table
 
 
@@ -38,10 +38,11 @@ def make_tables(program: Program) -> int:
         if np.array_equal(table, every) and dequantize.scale[0] == call.op.scale:
             new = build.call(Alias(), [raw], call.output.name)
         elif raw.dtype is DType.INT16:
-            lines = lines_through(table)
+            lines = lines_through(table, build.title)
             if lines is None:
                 continue
-            new = build.call(Lines(len(lines), build.title), [raw, build.constant(lines, "table")], call.output.name)
+            op, entries = lines
+            new = build.call(op, [raw, build.constant(entries, "table")], call.output.name)
         else:
             new = add_table(build, raw, lambda q, t=table: t, build.title, call.output.name)  # type: ignore[misc]
         replace_quantize(program, call, new, build)

@@ -51,6 +51,7 @@ _HEADERS = {
     "tc_plane": "tc_plane.h",
     "tc_taps": "tc_taps.h",
     "tc_softmax": "tc_softmax.h",
+    **dict.fromkeys((f"tc_softmax_{part}" for part in ("power", "reciprocal", "share")), "tc_softmax_wide.h"),
     "tc_round_clamp": "tc_round.h",
     **dict.fromkeys(("tc_exp", "tc_expm1", "tc_log", "tc_tanh", "tc_sigmoid", "tc_softplus", "tc_erf"), "tc_math.h"),
     **dict.fromkeys(("tc_sqrt", "tc_floor", "tc_rint", "tc_is_nan", "TC_INFINITY", "TC_NAN"), "tc_math.h"),

@@ -15,18 +15,19 @@ AnyArray = NDArray[Any]
 
 
 class Inserter:
-    """Adds Q/DQ to one graph; names derive from the quantized value's and are unique."""
+    """Adds Q/DQ to one graph of a model; names derive from the quantized value's and are unique in all of it."""
 
-    def __init__(self, graph: ir.Graph, dtype: np.dtype[Any]) -> None:
+    def __init__(self, model: ir.Model, graph: ir.Graph, dtype: np.dtype[Any]) -> None:
         self._graph = graph
         self._dtype = dtype
-        self._names = set(ir.convenience.create_value_mapping(graph))
+        self._inside = {graph, *graph.subgraphs()}
+        self._names = set(ir.convenience.create_value_mapping(model.graph))
         self._parameters: dict[str, tuple[ir.Value, ir.Value]] = {}
 
     def quantize_activation(self, value: ir.Value, parameters: Parameters, owner: str) -> None:
-        """Let all readers of `value` see it rounded. Values with the same `owner` share their parameters."""
+        """Let what reads `value` in the graph see it rounded. Values with the same `owner` share their parameters."""
         graph, name = self._graph, value.name or ""
-        is_output = value.is_graph_output()
+        is_output = any(output is value for output in graph.outputs)
         if is_output:
             value.name = self._unique(f"{name}_float")
         if owner not in self._parameters:
@@ -35,13 +36,13 @@ class Inserter:
                 self._constant(f"{owner}_zero_point", np.asarray(parameters.zero_point, self._dtype)),
             )
         settings = self._parameters[owner]
-        readers = list(value.uses())
+        readers = [use for use in value.uses() if use.node.graph in self._inside]
         quantize = ir.node("QuantizeLinear", [value, *settings], name=f"{name}_quantize")
         quantized = self._output(quantize, f"{name}_quantized", ir.DataType.from_numpy(self._dtype), value.shape)
         dequantize = ir.node("DequantizeLinear", [quantized, *settings], name=f"{name}_dequantize")
         result = self._output(dequantize, f"{name}_dequantized", ir.DataType.FLOAT, value.shape)
         producer = value.producer()
-        if producer is None:
+        if producer is None or producer.graph is not graph:
             graph.insert_before(graph[0], [quantize, dequantize])
         else:
             graph.insert_after(producer, [quantize, dequantize])

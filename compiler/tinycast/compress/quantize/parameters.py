@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tinycast.compress.quantize.options import ActivationType
+
 LEVELS = 256
 WEIGHT_LIMIT = 127
 # Ranges below this carry no signal: a constant zero gets the range 0..1.
@@ -25,18 +27,23 @@ class Parameters:
     zero_point: int
 
 
-def activation_parameters(low: float, high: float, lowest: int) -> Parameters:
-    """Parameters for low..high (low <= 0 <= high) on LEVELS levels from `lowest`; zero is exact."""
+def activation_parameters(low: float, high: float, kind: ActivationType) -> Parameters:
+    """Parameters for low..high (low <= 0 <= high) on all levels of the type; zero is exact, and 0 in INT16."""
     if high - low < _NO_RANGE:
         high = low + 1.0
+    limits = np.iinfo(kind.numpy_dtype)
+    if kind is ActivationType.INT16:
+        return Parameters(np.float32(max(-low, high) / limits.max), 0)
     scale = np.float32((high - low) / (LEVELS - 1))
-    zero_point = lowest + int(np.clip(np.rint(-low / float(scale)), 0, LEVELS - 1))
+    zero_point = limits.min + int(np.clip(np.rint(-low / float(scale)), 0, LEVELS - 1))
     return Parameters(scale, zero_point)
 
 
-def softmax_parameters(lowest: int) -> Parameters:
+def softmax_parameters(kind: ActivationType) -> Parameters:
     """0..1, as TensorFlow Lite's and this compiler's integer Softmax give it."""
-    return Parameters(np.float32(1 / LEVELS), lowest)
+    if kind is ActivationType.INT16:
+        return Parameters(np.float32(2.0**-15), 0)
+    return Parameters(np.float32(1 / LEVELS), int(np.iinfo(kind.numpy_dtype).min))
 
 
 def weight_scales(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from tinycast.compress.layerwise import Layer, collect, layer_inputs, ridge
+from tinycast.compress.quantize.bodies import bodies_of, observe
 from tinycast.compress.quantize.calibrate import choose_range
 from tinycast.compress.quantize.insert import Inserter
-from tinycast.compress.quantize.options import AnyArray, Calibration, QuantizeOptions
+from tinycast.compress.quantize.options import ActivationType, AnyArray, Calibration, QuantizeOptions
 from tinycast.compress.quantize.parameters import (
     Parameters,
     activation_parameters,
@@ -40,11 +41,12 @@ def quantize(
     options: QuantizeOptions | None = None,
     progress: Progress | None = None,
 ) -> ir.Model:
-    """A new model with weights and activations of 8 bits, in QuantizeLinear/DequantizeLinear form; `model` stays.
+    """A new model, weights of 8 bits, activations of 8 or 16, in QuantizeLinear/DequantizeLinear form; `model` stays.
 
     `model` is float32 with static shapes and opset 13 or later, best simplified before (BatchNormalization
     folded). `samples` are calibration inputs by name, on axis 0; a hundred are plenty. Inputs and outputs stay
-    float, with Q/DQ at the edge. `progress` is called with (steps done, all steps), the last time with both equal.
+    float, with Q/DQ at the edge; so do those of a loop's body and of a branch, which are quantized inside unless they
+    never run on the samples. `progress` is called with (steps done, all steps), the last time with both equal.
     The result is the same for the same arguments, byte for byte.
 
     Scales are per tensor for activations, and for weights per output channel, symmetric in [-127, 127]; a bias
@@ -56,12 +58,13 @@ def quantize(
     operator with an integer form, or is of an older opset.
     """
     options = options or QuantizeOptions()
-    _check(model, samples)
+    _check(model, samples, options)
     reference = model.clone()
     name_nodes(reference)
     infer_shapes(reference)
-    scheme = scheme_of(reference)
-    if not scheme.shared:
+    scheme = scheme_of(reference.graph)
+    inner = [scheme_of(body) for body in bodies_of(reference)]
+    if not any(each.shared for each in (scheme, *inner)):
         raise ModelError(
             "nothing in the model can be quantized",
             where=f"operators: {', '.join(sorted({node.op_type for node in reference.graph}))}",
@@ -70,6 +73,8 @@ def quantize(
     steps = _Steps(len(scheme.sources) + len(scheme.layers), progress)
     parameters = _calibrate(reference, scheme, samples, options, steps)
     result = reference.clone()
+    for body, found in zip(bodies_of(result), _calibrate_bodies(reference, inner, samples, options), strict=True):
+        _quantize_body(result, body, found, options)
     _quantize_graph(reference, result, parameters, samples, options, steps)
     return result
 
@@ -84,15 +89,16 @@ class _Steps:
             self._progress(self._done, self._total)
 
 
-def _check(model: ir.Model, samples: Mapping[str, AnyArray]) -> None:
+def _check(model: ir.Model, samples: Mapping[str, AnyArray], options: QuantizeOptions) -> None:
     if any(node.op_type == "QuantizeLinear" for node in model.graph):
         raise ModelError(
             "the model is quantized already", where="it has QuantizeLinear nodes", fix="give the float model"
         )
     opset = model.graph.opset_imports.get("", 0)
-    if opset < 13:
+    least, what = (21, "16-bit") if options.activations is ActivationType.INT16 else (13, "per-channel")
+    if opset < least:
         raise ModelError(
-            f"opset {opset} has no per-channel DequantizeLinear", where="opset_import", fix="export with opset 13+"
+            f"opset {opset} has no {what} DequantizeLinear", where="opset_import", fix=f"export with opset {least}+"
         )
     names = [value.name or "" for value in model.graph.inputs]
     missing = [name for name in names if name not in samples]
@@ -116,22 +122,43 @@ def _calibrate(
     model: ir.Model, scheme: Scheme, samples: Mapping[str, AnyArray], options: QuantizeOptions, steps: _Steps
 ) -> dict[str, Parameters]:
     """Parameters of every quantized activation and constant operand by name, from the float model's values."""
-    lowest = options.activations.lowest
     walk = Walk(model, samples)
     found: dict[str, Parameters] = {}
     for value in scheme.sources:
-        if is_softmax(value):
-            found[_name(value)] = softmax_parameters(lowest)
-        else:
-            # What is clipped from an input is lost to the whole network, and inputs seldom have outliers.
-            kind = Calibration.MINMAX if value.is_graph_input() else options.calibration
-            values = np.concatenate([array.reshape(-1) for array in walk.advance([value])[value]])
-            found[_name(value)] = activation_parameters(*choose_range(values, kind), lowest)
+        values = np.concatenate([array.reshape(-1) for array in walk.advance([value])[value]])
+        found[_name(value)] = _parameters(value, values, options)
         steps.advance()
+    return _with_shared(scheme, found, options)
+
+
+def _calibrate_bodies(
+    model: ir.Model, schemes: Sequence[Scheme], samples: Mapping[str, AnyArray], options: QuantizeOptions
+) -> list[dict[str, Parameters]]:
+    """The same for the bodies of control flow, over all rounds; nothing for one that never ran."""
+    seen = observe(model, samples, [[_name(value) for value in scheme.sources] for scheme in schemes])
+    result: list[dict[str, Parameters]] = []
+    for scheme, values in zip(schemes, seen, strict=True):
+        ran = all(array.size for array in values.values())
+        found = {_name(v): _parameters(v, values[_name(v)], options) for v in scheme.sources if ran}
+        result.append(_with_shared(scheme, found, options) if found else {})
+    return result
+
+
+def _parameters(value: ir.Value, values: NDArray[np.float32], options: QuantizeOptions) -> Parameters:
+    if is_softmax(value):
+        return softmax_parameters(options.activations)
+    # What is clipped from an input is lost to the whole network, and inputs seldom have outliers.
+    is_whole = value.is_graph_input() or options.activations is ActivationType.INT16
+    kind = Calibration.MINMAX if is_whole else options.calibration
+    return activation_parameters(*choose_range(values, kind), options.activations)
+
+
+def _with_shared(scheme: Scheme, found: dict[str, Parameters], options: QuantizeOptions) -> dict[str, Parameters]:
+    """Those of the sources, of constant operands, and of all that share them."""
     for value in scheme.operands:
         assert value.const_value is not None
         limits = choose_range(value.const_value.numpy().reshape(-1), Calibration.MINMAX)
-        found[_name(value)] = activation_parameters(*limits, lowest)
+        found[_name(value)] = activation_parameters(*limits, options.activations)
     return found | {_name(value): found[_name(source)] for value, source in scheme.shared.items()}
 
 
@@ -144,18 +171,10 @@ def _quantize_graph(
     steps: _Steps,
 ) -> None:
     """Quantize activations and constant operands, then layer by layer the weights, in place."""
-    scheme = scheme_of(model)
-    inserter = Inserter(model.graph, options.activations.numpy_dtype)
-    input_scales = {
-        node.name: float(parameters[_name(node.inputs[0])].scale)
-        for node in [layer.node for layer in scheme.layers] + scheme.transposed
-    }
-    names = [(value, _name(value), _name(source)) for value, source in scheme.shared.items()]
-    for value, name, source in names:
-        inserter.quantize_activation(value, parameters[name], source)
-    for value in scheme.operands:
-        inserter.quantize_operand(value, parameters[_name(value)])
-
+    scheme = scheme_of(model.graph)
+    inserter = Inserter(model, model.graph, options.activations.numpy_dtype)
+    input_scales = _input_scales(scheme, parameters)
+    _quantize_activations(scheme, inserter, parameters)
     scales: dict[str, NDArray[np.float32]] = {}
     if options.reconstruct:
         for layer, inputs, targets in layer_inputs(reference, model, samples):
@@ -172,22 +191,63 @@ def _quantize_graph(
             layer.set_matrix(matrix)
             scales[layer.name] = scale
             steps.advance()
+    _quantize_weights(scheme, inserter, input_scales, scales, options)
+    for _ in range(len(scheme.layers) - len(scales)):
+        steps.advance()
+    inserter.remove_unused_initializers()
+
+
+def _quantize_body(
+    model: ir.Model, body: ir.Graph, parameters: Mapping[str, Parameters], options: QuantizeOptions
+) -> None:
+    """Quantize a body of control flow in place, its weights to the nearest; nothing without parameters."""
+    if not parameters:
+        return
+    scheme = scheme_of(body)
+    inserter = Inserter(model, body, options.activations.numpy_dtype)
+    input_scales = _input_scales(scheme, parameters)
+    _quantize_activations(scheme, inserter, parameters)
+    _quantize_weights(scheme, inserter, input_scales, {}, options)
+    inserter.remove_unused_initializers()
+
+
+def _input_scales(scheme: Scheme, parameters: Mapping[str, Parameters]) -> dict[str | None, float]:
+    """The scale of the input of each layer, by the node's name."""
+    nodes = [layer.node for layer in scheme.layers] + scheme.transposed
+    return {node.name: float(parameters[_name(node.inputs[0])].scale) for node in nodes}
+
+
+def _quantize_activations(scheme: Scheme, inserter: Inserter, parameters: Mapping[str, Parameters]) -> None:
+    names = [(value, _name(value), _name(source)) for value, source in scheme.shared.items()]
+    for value, name, source in names:
+        inserter.quantize_activation(value, parameters[name], source)
+    for value in scheme.operands:
+        inserter.quantize_operand(value, parameters[_name(value)])
+
+
+def _quantize_weights(
+    scheme: Scheme,
+    inserter: Inserter,
+    input_scales: Mapping[str | None, float],
+    scales: Mapping[str, NDArray[np.float32]],
+    options: QuantizeOptions,
+) -> None:
+    """Quantize weights and biases; `scales` are those of layers whose weights were rounded before."""
     for layer in scheme.layers:
         input_scale = input_scales[layer.node.name]
-        if layer.name not in scales:
-            scales[layer.name] = _layer_scales(layer, layer.matrix(), input_scale, options.per_channel)
-            steps.advance()
-        inserter.quantize_weight(layer.node, 1, scales[layer.name], layer.output_axis)
+        scale = scales.get(layer.name)
+        if scale is None:
+            scale = _layer_scales(layer, layer.matrix(), input_scale, options.per_channel)
+        inserter.quantize_weight(layer.node, 1, scale, layer.output_axis)
         if layer.bias is not None:
             holder = layer.bias_node or layer.node
-            bias_scale = (scales[layer.name] * input_scale).astype(np.float32)
+            bias_scale = (scale * input_scale).astype(np.float32)
             inserter.quantize_bias(holder, list(holder.inputs).index(layer.bias), bias_scale)
     for node in scheme.transposed:
         _quantize_transposed(inserter, node, input_scales[node.name], options.per_channel)
     for node in scheme.recurrent:
         for index in (1, 2):
             _quantize_gates(inserter, node, index, options.per_channel)
-    inserter.remove_unused_initializers()
 
 
 def _layer_scales(layer: Layer, matrix: FloatArray, input_scale: float, per_channel: bool) -> NDArray[np.float32]:

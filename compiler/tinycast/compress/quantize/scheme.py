@@ -8,6 +8,8 @@
 * Of a recurrent layer the input sequence, Y and Y_h are quantized, and its weights; states that are inputs or
   outputs of the model stay float, so that they can be kept as they are (`compile --stateful`).
 * All other operators run in float; values between two of them stay float.
+
+A body of a Loop or Scan and a branch of an If is a graph of its own: what it reads from outside counts as its input.
 """
 
 from __future__ import annotations
@@ -63,9 +65,9 @@ class Scheme:
     recurrent: list[ir.Node]
 
 
-def scheme_of(model: ir.Model) -> Scheme:
-    """Apply the rules to every node. Value types must be known; subgraphs of control flow stay float."""
-    nodes = list(model.graph)
+def scheme_of(graph: ir.Graph) -> Scheme:
+    """Apply the rules to every node of the graph, not to those of graphs inside. Value types must be known."""
+    nodes = list(graph)
     layers = [layer for node in nodes if (layer := as_layer(node)) is not None]
     inside = {layer.node.outputs[0] for layer in layers if layer.bias_node is not None}
     biases = {layer.bias for layer in layers if layer.bias is not None}
@@ -75,13 +77,20 @@ def scheme_of(model: ir.Model) -> Scheme:
     touched = [v for node in computing for v in (*_activations(node), *_results(node)) if v not in biases]
     touched = [v for v in dict.fromkeys(touched) if v not in inside]
     operands = [v for v in touched if v.is_initializer()]
-    active = {_source(v) for v in touched if not v.is_initializer()}
-    every = [*model.graph.inputs, *(v for node in nodes for v in node.outputs)]
-    shared = {v: _source(v) for v in every if _is_float(v) and v not in inside and _source(v) in active}
+    active = {_source(v, graph) for v in touched if not v.is_initializer()}
+    every = [*graph.inputs, *captured_values(graph), *(v for node in nodes for v in node.outputs)]
+    shared = {v: _source(v, graph) for v in every if _is_float(v) and v not in inside and _source(v, graph) in active}
     transposed = [node for node in computing if node.op_type == "ConvTranspose"]
     sources = [value for value, source in shared.items() if value is source]
     recurrent = [node for node in computing if node.op_type in _RECURRENT]
     return Scheme(shared, sources, operands, layers, transposed, recurrent)
+
+
+def captured_values(graph: ir.Graph) -> list[ir.Value]:
+    """What the graph's nodes read from the graph around it, constants left out."""
+    own = {*graph.inputs, *(v for node in graph for v in node.outputs)}
+    read = [v for node in graph for v in node.inputs if v is not None and v not in own and not v.is_initializer()]
+    return list(dict.fromkeys(read))
 
 
 def is_softmax(value: ir.Value) -> bool:
@@ -154,28 +163,32 @@ def _activations(node: ir.Node) -> list[ir.Value]:
 def _only_clamped(value: ir.Value) -> bool:
     if value.is_graph_output() or len(value.uses()) != 1:
         return False
-    producer = value.producer()
-    return producer is not None and producer.op_type in _CLAMPED and _computes(producer)
+    producer, (reader,) = value.producer(), value.consumers()
+    if producer is None or producer.graph is not reader.graph:
+        return False
+    return producer.op_type in _CLAMPED and _computes(producer)
 
 
-def _source(value: ir.Value) -> ir.Value:
-    """The value whose range decides for `value`: across moves upwards, into a Concat downwards."""
+def _source(value: ir.Value, graph: ir.Graph) -> ir.Value:
+    """The value whose range decides for `value`: across moves upwards, into a Concat downwards, inside of the graph."""
     producer = value.producer()
-    if producer is not None and _moves(producer):
+    if producer is None or producer.graph is not graph:
+        return value
+    if _moves(producer):
         moved = producer.inputs[0]
         assert moved is not None
-        return value if moved.is_initializer() else _source(moved)
+        return value if moved.is_initializer() else _source(moved, graph)
     readers = value.consumers()
     if (
-        producer is not None
-        and producer.op_type != "Softmax"
+        producer.op_type != "Softmax"
         and _computes(producer)
         and not value.is_graph_output()
         and len(value.uses()) == 1
+        and readers[0].graph is graph
         and readers[0].op_type == "Concat"
         and _computes(readers[0])
     ):
-        return _source(readers[0].outputs[0])
+        return _source(readers[0].outputs[0], graph)
     return value
 
 
