@@ -32,7 +32,7 @@ def schedule_rows(
     total = schedule.get_sblock("accumulator")
     chunked = "partial" in names
     rows, columns, channels = list(schedule.get_loops(total))[:3]
-    strip, depth = _strip(anchor), 3
+    strip, depth = 1 if scalar else _strip(anchor), 3
     if strip > 1:
         rows, _ = schedule.split(rows, [None, strip])
         depth = 4
