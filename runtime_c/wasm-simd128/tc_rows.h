@@ -9,10 +9,11 @@
 /* The generic file says what these compute. Here a vector holds four sums of a position, so that no sums run across a
  * vector. */
 
-#define TC_DOT_PAIR                                                                                                    \
+/* LOAD: eight weights as int16. */
+#define TC_DOT_PAIRS(LOAD)                                                                                             \
     {                                                                                                                  \
-        v128_t weight_low = wasm_i16x8_load8x8(weight);                                                                \
-        v128_t weight_high = wasm_i16x8_load8x8(weight + 8);                                                           \
+        v128_t weight_low = LOAD(weight);                                                                              \
+        v128_t weight_high = LOAD(weight + 8);                                                                         \
         TC_EACH_POSITION                                                                                               \
         {                                                                                                              \
             v128_t element = wasm_v128_load32_splat(pair + p * step);                                                  \
@@ -23,6 +24,9 @@
         weight += 16;                                                                                                  \
     }
 
+#define TC_DOT_PAIR TC_DOT_PAIRS(wasm_i16x8_load8x8)
+#define TC_DOT_WIDE_PAIR TC_DOT_PAIRS(wasm_v128_load)
+
 TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weight, int32_t positions, int32_t step,
                             int32_t rows, int32_t row_stride, int32_t pairs)
 {
@@ -30,6 +34,18 @@ TC_INLINE void tc_dot_pairs(int32_t *sums, const int16_t *x, const int8_t *weigh
     for (int32_t row = 0; row < rows; ++row) {
         const int16_t *pair = x;
         TC_STEPS(pairs, TC_DOT_PAIR)
+        x += row_stride;
+    }
+    TC_STORE_SUMS
+}
+
+TC_INLINE void tc_dot_wide_pairs(int32_t *sums, const int16_t *x, const int16_t *weight, int32_t positions,
+                                 int32_t step, int32_t rows, int32_t row_stride, int32_t pairs)
+{
+    TC_LOAD_SUMS
+    for (int32_t row = 0; row < rows; ++row) {
+        const int16_t *pair = x;
+        TC_STEPS(pairs, TC_DOT_WIDE_PAIR)
         x += row_stride;
     }
     TC_STORE_SUMS

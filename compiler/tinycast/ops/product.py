@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from tinycast.ir.sizes import sizes_of
 from tinycast.ir.types import Array, DType, Sizes, Value
 from tinycast.ops.node import Node
 from tinycast.ops.requantize import add_requantize
+from tinycast.ops.rows import VectorRows, vector_sums
 from tinycast.ops.shape import Reshape, Transpose
 from tinycast.ops.sums import chunked_sum
+from tinycast.ops.window import Window
 from tinycast.tvm_bridge import expr as te
 
 
@@ -48,6 +50,8 @@ class BatchedProduct(Op):
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         a, c = tensors
+        if tile.vector:
+            return self._vector_product(a, c, out, tile)
 
         def term(i: Sequence[te.Expr], k: Sequence[te.Expr]) -> te.Expr:
             left = te.broadcast_read(a, [*i[:-1], k[0]])
@@ -58,6 +62,49 @@ class BatchedProduct(Op):
             return left * right
 
         return chunked_sum(out, [int(a.shape[-1])], term)
+
+    def _vector_product(self, a: Tensor, c: Tensor, out: TensorType, tile: Tile) -> Tensor:
+        """Each matrix of a as a row of an image that a 1 x 1 convolution works on, those of c packed as its weights.
+
+        Integers are int16 there, without their zero points.
+        """
+        *batch, height, width = out.shape
+        length, lanes, channels = int(a.shape[-1]), tile.lanes, tile.channels
+        left_zero, right_zero = self.zero_points or (0, 0)
+        layer = VectorRows(Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 0)), length, height, tile)
+
+        def place(matrix: te.Expr) -> list[te.Expr]:
+            return [matrix // prod(batch[i + 1 :]) % n for i, n in enumerate(batch)]
+
+        def wide(element: te.Expr, zero_point: int) -> te.Expr:
+            return (
+                te.cast(element, tile.wide) - te.const(zero_point, tile.wide)
+                if zero_point
+                else te.cast(element, tile.wide)
+            )
+
+        def left(matrix: te.Expr, f: te.Expr) -> te.Expr:
+            element = te.broadcast_read(a, [*place(matrix), f // length, f % length])
+            return te.select(f < height * length, wide(element, left_zero), te.const(0, tile.wide))
+
+        def right(matrix: te.Expr, o: te.Expr, group: te.Expr, channel: te.Expr, k: te.Expr) -> te.Expr:
+            row, column = group * lanes + k, o * channels + channel
+            inside = te.all_of([row < length, column < width])
+            element = te.broadcast_read(c, [*place(matrix), row, column])
+            return te.select(inside, wide(element, right_zero), te.const(0, tile.wide))
+
+        rows = te.compute((prod(batch), layer.length), left, name="rows")
+        blocks = ceil(width / channels)
+        packed = te.compute((prod(batch), blocks, layer.groups, channels, lanes), right, name="packed")
+        sums = vector_sums(lambda h, f: rows[h, f], packed, layer, prod(batch), weights_a_row=True)
+
+        def element(*i: te.Expr) -> te.Expr:
+            # There is one axis of several matrices at most.
+            matrix = next((n for n, size in zip(i[:-2], batch, strict=True) if size > 1), te.const(0, DType.INT32))
+            row, column = i[-2:]
+            return sums[matrix, row // tile.positions, column // channels, row % tile.positions, column % channels]
+
+        return te.compute(out.shape, element, name="product")
 
     def sizes(self, inputs: Sequence[Value], build: Builder) -> Sizes | None:
         """Rows of a may depend on data, and columns of c."""

@@ -149,11 +149,16 @@ def pack_depthwise(weight: Array, tile: Tile) -> Array:
 
 
 def vector_sums(
-    read: Callable[[te.Expr, te.Expr], te.Expr], weight: Tensor, layer: VectorRows, rows_out: int
+    read: Callable[[te.Expr, te.Expr], te.Expr],
+    weight: Tensor,
+    layer: VectorRows,
+    rows_out: int,
+    *,
+    weights_a_row: bool = False,
 ) -> Tensor:
     """sums[h, tile of columns, block of channels, position, channel]; int32, or float32 through partial sums.
 
-    read(row, element) is what the window slides over.
+    read(row, element) is what the window slides over. `weights_a_row`: each h has its own, on a first axis.
     """
     window, tile, lanes = layer.window, layer.tile, layer.tile.lanes
     dtype = DType.FLOAT32 if tile.wide is DType.FLOAT32 else DType.INT32
@@ -161,10 +166,11 @@ def vector_sums(
     axes = {"r": layer.rows, **({"t": taps} if layer.by_taps else {}), "q": layer.groups}
     extents = tuple(axes.values())
     outer, inner = float_chunks(extents) if dtype is DType.FLOAT32 else ((1,) * len(extents), extents)
-    shape = (rows_out, layer.tiles, int(weight.shape[0]), tile.positions, tile.channels)
+    blocks = int(weight.shape[1 if weights_a_row else 0])
+    shape = (rows_out, layer.tiles, blocks, tile.positions, tile.channels)
     reduced = [te.reduce_axis((0, n), name) for n, name in zip(inner, axes, strict=True)]
     k = te.reduce_axis((0, lanes), "k")
-    blocks_a_group = int(weight.shape[0]) // layer.group
+    blocks_a_group = blocks // layer.group
 
     def term(i: tuple[te.Expr, ...], row: te.Expr, *others: te.Expr) -> te.Expr:
         h, p, o, position, channel = i
@@ -186,7 +192,8 @@ def vector_sums(
             at, factor_row = at + tap[0] * layer.tap, row * taps + tap[0]
         element = read(h * window.strides[0] + row * window.dilations[0], at)
         lane = position * tile.channels + channel if tile.packs_positions else channel
-        factor = weight[o, factor_row * layer.groups + group, lane, k]
+        place = (o, factor_row * layer.groups + group, lane, k)
+        factor = weight(h, *place) if weights_a_row else weight(*place)
         return te.sum(te.cast(element, dtype) * te.cast(factor, dtype), axis=[*reduced, k])
 
     if prod(outer) == 1:

@@ -37,7 +37,7 @@ _HEADERS = {
     **dict.fromkeys(("tc_dot_2x2", "tc_dot_1x4", "tc_widen"), "tc_dot.h"),
     "tc_dot_4x1": "tc_dot_4x1.h",
     "tc_dot_4x4": "tc_dot_4x4.h",
-    **dict.fromkeys(("tc_dot_pairs", "tc_depthwise_pairs"), "tc_rows.h"),
+    **dict.fromkeys(("tc_dot_pairs", "tc_dot_wide_pairs", "tc_depthwise_pairs"), "tc_rows.h"),
     **dict.fromkeys(("tc_dot_floats", "tc_depthwise_floats"), "tc_float_rows.h"),
     **dict.fromkeys(
         ("tc_flip", "tc_copy_flipped", "tc_weave_flipped", "tc_dot_quads", "tc_depthwise_quads"), "tc_quads.h"

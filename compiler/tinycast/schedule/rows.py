@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from math import prod
 
-from tinycast.ir.graph import QUAD, Call, Tile
+from tinycast.ir.graph import PAIR, QUAD, Call, Tile
 from tinycast.ops.conv import Conv2D
+from tinycast.ops.product import BatchedProduct
 from tinycast.schedule.blocks import Block, blocks_of, name_of, unroll, vectorize
 from tinycast.schedule.overlap import Reads
 from tinycast.schedule.tiles import divisors
 from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.row_kernels import RowKernel
 
-_KEPT = ("accumulator", "partial", "rows")
+_KEPT = ("accumulator", "partial", "rows", "packed")
 _MOST_STRIP_ROWS = 5  # a longer strip copies hardly less, and takes more scratch
 
 
@@ -36,10 +37,14 @@ def schedule_rows(
     if strip > 1:
         rows, _ = schedule.split(rows, [None, strip])
         depth = 4
+    innermost = channels
+    if "packed" in names:  # eight columns of a matrix at a time, for all of its rows
+        schedule.reorder(channels, columns)
+        innermost = columns
     # Compilers vectorize no loop that writes what it may read: then a tile's results are copied last.
     copied = [schedule.cache_write(output, 0, "local")] if in_place and not lanes and not scalar else []
     for block in (output, *copied):
-        schedule.reverse_compute_at(block, channels)
+        schedule.reverse_compute_at(block, innermost)
     _in_registers(schedule, output, depth, lanes=lanes, scalar=scalar)
     sums = total
     if chunked:
@@ -66,7 +71,9 @@ def schedule_rows(
         single.append(tile_loops[2])
         schedule.unroll(tile_loops[2])
     schedule.reorder(*single, *several)
-    overlap = isinstance(anchor.op, Conv2D) and anchor.op.window.kernel != (1, 1)
+    if "packed" in names:
+        schedule.compute_at(schedule.get_sblock("packed"), channels)
+    overlap = "packed" in names or (isinstance(anchor.op, Conv2D) and anchor.op.window.kernel != (1, 1))
     one_row = int(schedule.get(rows).extent) == 1
     if "rows" in names:
         copy = schedule.get_sblock("rows")
@@ -105,7 +112,8 @@ def _in_registers(schedule: Schedule, block: Block, depth: int, *, lanes: bool, 
 def _intrinsic(height: int, groups: int, anchor: Call, tile: Tile) -> str:
     op = anchor.op
     if not isinstance(op, Conv2D):
-        return RowKernel(tile.positions, anchor.inputs[0].shape[-1], 1, 1, groups, tile.lanes).register()
+        wide = isinstance(op, BatchedProduct) and tile.lanes == PAIR
+        return RowKernel(tile.positions, anchor.inputs[0].shape[-1], 1, 1, groups, tile.lanes, wide=wide).register()
     if op.depthwise and tile.lanes == QUAD:
         height = op.window.kernel[0]
     step, dilation = op.window.strides[1] * tile.input_channels, op.window.dilations[0] if height > 1 else 1

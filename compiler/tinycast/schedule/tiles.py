@@ -12,6 +12,7 @@ from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.dot import LANES, VECTOR, groups_of
 from tinycast.ops.planes import TAPS
+from tinycast.ops.product import BatchedProduct
 from tinycast.schedule.winograd_cost import winograd_strip
 from tinycast.target.types import Target
 
@@ -29,6 +30,7 @@ _PLANE_SHARE = 8  # a plane takes less than an eighth of the image, for which th
 _MOST_POSITIONS = 6  # whose copies a tile of runs makes
 _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
 _VECTOR_KERNELS = {1: "floats", PAIR: "pairs", QUAD: "quads"}
+_LEAST_MATRIX_ROWS = 4  # of a product of two matrices: the second one is packed for them
 _QUAD_POSITIONS = 5  # of a tile of tc_quads.h, at most: six leave too few registers for requantizing
 _MOST_QUAD_COLUMNS = 8  # of a depthwise window, all of which are written out
 _MOST_CHANNELS = 64  # of a tile whose dot products run along vectors: its sums are in memory
@@ -121,6 +123,10 @@ def _vector_tile(anchor: Call, target: Target) -> Tile | None:
         columns = shape[1] * shape[2] if flat_positions(anchor) else shape[2]
     elif isinstance(op, FullyConnected):
         fits, columns = len(x.shape) == 2, shape[0]
+    elif isinstance(op, BatchedProduct):
+        one_batch = sum(n > 1 for n in shape[:-2]) <= 1
+        summed = x.dtype is DType.FLOAT32 or op.zero_points is not None
+        fits, columns = target.has_vectors and one_batch and summed and shape[-2] >= _LEAST_MATRIX_ROWS, shape[-2]
     else:
         return None
     # The last vectors are filled up, so that a few channels cost as much as all.

@@ -39,6 +39,7 @@ class RowKernel:
     tap_step: int = 0  # of a depthwise layer
     apart: int = 0  # elements from a row to the next, where they are taps in one row of the input
     end: int = 0  # elements of the only row, where the last tile is cut: positions that begin behind it are left out
+    wide: bool = False  # weights are int16, as the pairs that they are multiplied with
 
     @property
     def row_groups(self) -> int:
@@ -48,7 +49,7 @@ class RowKernel:
     @property
     def function(self) -> str:
         """The function of runtime_c."""
-        return f"tc_{'depthwise' if self.tap_step else 'dot'}_{_ELEMENTS[self.lanes][0]}"
+        return f"tc_{'depthwise' if self.tap_step else 'dot'}_{'wide_' if self.wide else ''}{_ELEMENTS[self.lanes][0]}"
 
     @property
     def is_by_columns(self) -> bool:
@@ -69,6 +70,7 @@ def _register(kernel: RowKernel) -> str:
 
 def _function(kernel: RowKernel, body: list[str]) -> str:
     _, operand, factor, result = _ELEMENTS[kernel.lanes]
+    factor = operand if kernel.wide else factor
     taps = kernel.tap_step or 1
     height = 1 if kernel.apart else (kernel.rows - 1) * kernel.dilation + 1
     across = kernel.groups * (1 if kernel.is_by_columns else kernel.lanes)
