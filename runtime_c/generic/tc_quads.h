@@ -7,8 +7,8 @@
  * eight channels.
  *
  * Operands are flipped when their rows are copied: into what the core's instruction takes for int8. That may be the
- * element plus 128, without a sign; then the sums are too large by 128 times the sum of the weights, and the share that
- * lies behind the weights of each tile, an int32 a channel, is added. No weight is -128. */
+ * element plus 128, without a sign; then sums are too large by 128 times the sum of the weights, which lies behind the
+ * weights of each tile, an int16 a channel. No weight is -128. */
 
 static inline int8_t tc_flip(int8_t element)
 {

@@ -33,12 +33,13 @@ TC_INLINE void tc_weave_flipped(int8_t *to, const int8_t *from, int32_t count, i
     TC_WEAVE_REST(done, tc_flip)
 }
 
-/* Adds the shares behind the weights, which are the same for all positions: compilers add them once. */
-#define TC_ADD_SHARES(shares)                                                                                          \
+/* Takes off what flipped elements add too much. It is the same for all positions: compilers subtract it once. */
+#define TC_CORRECT_SUMS(weight_sums)                                                                                   \
     TC_EACH_POSITION                                                                                                   \
     {                                                                                                                  \
-        low[p] = wasm_i32x4_add(low[p], tc_share(shares));                                                             \
-        high[p] = wasm_i32x4_add(high[p], tc_share((shares) + 16));                                                    \
+        v128_t sums_of_weights = wasm_v128_load(weight_sums);                                                          \
+        low[p] = wasm_i32x4_sub(low[p], tc_excess(wasm_i32x4_extend_low_i16x8(sums_of_weights)));                      \
+        high[p] = wasm_i32x4_sub(high[p], tc_excess(wasm_i32x4_extend_high_i16x8(sums_of_weights)));                   \
     }
 
 #define TC_DOT_QUAD                                                                                                    \
@@ -73,7 +74,7 @@ TC_INLINE void tc_dot_quads(int32_t *sums, const int8_t *x, const int8_t *weight
 {
     const int32_t fours = positions == 1 ? quads / 4 : 0;
     TC_LOAD_SUMS
-    TC_ADD_SHARES(weight + rows * quads * 32)
+    TC_CORRECT_SUMS(weight + rows * quads * 32)
     v128_t part_low[4] = {0};
     v128_t part_high[4] = {0};
     for (int32_t row = 0; row < rows; ++row) {
@@ -113,7 +114,7 @@ TC_INLINE void tc_depthwise_quads(int32_t *sums, const int8_t *x, const int8_t *
 {
     const int32_t unit = TC_COLUMN_STEP;
     TC_LOAD_SUMS
-    TC_ADD_SHARES(weight + (rows + 3) / 4 * taps * 32)
+    TC_CORRECT_SUMS(weight + (rows + 3) / 4 * taps * 32)
     TC_EACH((rows + 3) / 4, block)
     {
         TC_EACH(((positions - 1) * step + (taps - 1) * tap_step) / unit + 1, column)

@@ -38,10 +38,10 @@ static inline v128_t tc_flipped_bits(void)
     return wasm_v128_and(tc_takes_unsigned(), wasm_i8x16_const_splat(-128));
 }
 
-/* What is added to four sums for their flipped elements. */
-static inline v128_t tc_share(const int8_t *share)
+/* What flipped elements add too much to sums with weights that add up to these. */
+static inline v128_t tc_excess(v128_t sums_of_weights)
 {
-    return wasm_v128_and(wasm_v128_load(share), tc_takes_unsigned());
+    return wasm_v128_and(wasm_i32x4_shl(sums_of_weights, 7), tc_takes_unsigned());
 }
 
 /* Whether the engine is of one of the kinds whose results are exact. */

@@ -115,8 +115,8 @@ class VectorRows:
 def pack_quads(weight: Array, tile: Tile, *, depthwise: bool) -> Array:
     """(O, KH, KW, C) to (O / channels, groups + 1, channels, 4), zeros where groups and channels are filled up.
 
-    The last group of a block is one int32 a channel, -128 times the sum of its weights: what flipped operands add too
-    much (runtime_c, tc_quads.h).
+    The last group of a block begins with an int16 a channel, the sum of its weights: 128 times as much is what flipped
+    operands add too much (runtime_c, tc_quads.h).
     """
     if depthwise:
         channels, rows, taps = weight.shape[:3]
@@ -127,8 +127,9 @@ def pack_quads(weight: Array, tile: Tile, *, depthwise: bool) -> Array:
         packed = full.reshape(shape).transpose(0, 2, 4, 1, 3).reshape(blocks, quads * taps, tile.channels, QUAD)
     else:
         packed = pack_weights(weight, tile)
-    shares = (-128 * packed.astype(np.int32).sum((1, 3))).astype("<i4").view(np.int8)
-    return np.concatenate([packed, shares.reshape(len(packed), 1, tile.channels, QUAD)], axis=1)
+    sums = packed.sum((1, 3), dtype=np.int32).astype("<i2").view(np.int8)
+    last = np.concatenate([sums, np.zeros_like(sums)], axis=1).reshape(len(packed), 1, tile.channels, QUAD)
+    return np.concatenate([packed, last], axis=1)
 
 
 def pack_depthwise(weight: Array, tile: Tile) -> Array:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil, prod
 
+import numpy as np
+
 from tinycast.ir.graph import PAIR, QUAD, Call, Pattern, Tile
 from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
@@ -170,6 +172,8 @@ def _quads_fit(anchor: Call) -> bool:
     op, weight = anchor.op, anchor.inputs[1].data
     if weight is None or weight.min() == -128:
         return False
+    if np.abs(weight.reshape(len(weight), -1).sum(1, dtype=np.int64)).max() > np.iinfo(np.int16).max:
+        return False
     if not isinstance(op, Conv2D) or not op.depthwise:
         return True
     rows, columns = op.window.kernel
@@ -178,7 +182,7 @@ def _quads_fit(anchor: Call) -> bool:
 
 def _step_cost(lanes: int, positions: int) -> int:
     """Instructions of a tile's step: a load a position, two of weights, two products and (of quads inside) sums."""
-    return (3 if lanes == QUAD else 5) * positions + 2
+    return 3 * positions + 2 if lanes == QUAD else 5 * positions + (5 if positions > 4 else 2)
 
 
 def _is_cut(anchor: Call, target: Target, columns: int, positions: int) -> bool:

@@ -44,7 +44,7 @@ def build_trial(target: Target) -> bytes:
     runtime = [resource_dir("runtime_c") / folder for folder in target.runtime]
     with tempfile.TemporaryDirectory() as temporary:
         source = resource_dir("templates") / "wasm" / "trial.c"
-        return _link([source], Path(temporary) / "trial.wasm", target, [], runtime)
+        return _link([source], Path(temporary) / "trial.wasm", target, ["-Oz"], runtime)
 
 
 def _link(
