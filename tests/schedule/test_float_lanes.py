@@ -71,6 +71,13 @@ def test_passes_over_rows_take_vectors(kind: str, length: int) -> None:
     np.testing.assert_allclose(outputs.reshape(-1), expected.reshape(-1), rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+def test_a_scalar_has_no_vectors() -> None:
+    model = model_of([helper.make_node("Add", ["x", "one"], ["y"])], (), {"one": 1.0})
+    bodies, outputs = outputs_of(model, "wasm32", np.asarray([2.5], np.float32))
+    assert "tc_lanes" not in bodies
+    assert outputs.reshape(-1).tolist() == [3.5]
+
+
 def test_what_has_no_vector_function_is_one_loop() -> None:
     bodies, _ = outputs_of(model_of([helper.make_node("Sin", ["x"], ["y"])], (1, 64)), "wasm32", np.ones((1, 64), "f4"))
     assert "tc_lanes" not in bodies

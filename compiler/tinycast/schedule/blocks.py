@@ -125,7 +125,10 @@ def stage_rows(schedule: Schedule, staged: Block, rows: Loop, *, keep: bool) -> 
 
 def vectorize(schedule: Schedule, block: Block) -> None:
     """Take the innermost loop of `block` by four, where nothing is left."""
-    last = list(schedule.get_loops(block))[-1]
+    loops = list(schedule.get_loops(block))
+    if not loops:
+        return  # a scalar
+    last = loops[-1]
     fours, rest = divmod(int(schedule.get(last).extent), LANES)
     if rest == 0:
         together = next(n for n in (4, 3, 2, 1) if fours % n == 0)  # compilers count four addresses up a turn
