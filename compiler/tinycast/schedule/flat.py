@@ -1,4 +1,4 @@
-"""Groups around a product whose rows have several axes, with these as one: the same bytes, for kernels of matrices."""
+"""Positions that are counted in one loop, whatever axes they have: the same bytes, for kernels of matrices."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from math import prod
 from tinycast.ir.graph import Call, Pattern
 from tinycast.ir.kernel import Argument
 from tinycast.ir.types import Value
+from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.shape import Reshape
 
@@ -63,3 +64,12 @@ def _flat(value: Value, rows: tuple[int, ...]) -> Value | None:
         return None
     shape = (prod(lead), value.shape[-1])
     return replace(value, shape=shape, data=None if value.data is None else value.data.reshape(shape))
+
+
+def flat_positions(call: Call) -> bool:
+    """Whether output positions can be counted in one loop: no window that slides over rows."""
+    op = call.op
+    if not isinstance(op, Conv2D):
+        return True
+    window = op.window
+    return window.kernel == (1, 1) and window.strides == (1, 1) and not any(window.pads)

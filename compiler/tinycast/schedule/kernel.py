@@ -15,11 +15,10 @@ from tinycast.ir.types import DType, Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.shape import TO_NHWC, Reshape, Transpose
 from tinycast.schedule.choice import Choice, choices_of
-from tinycast.schedule.flat import flatten_rows
+from tinycast.schedule.flat import flat_positions, flatten_rows
 from tinycast.schedule.overlap import Reads, overlap_distance
 from tinycast.schedule.routine import routine_step
 from tinycast.schedule.strategies import schedule_group
-from tinycast.schedule.tiles import flat_positions
 from tinycast.schedule.tuning import Tuning
 from tinycast.target.types import Target
 from tinycast.tvm_bridge import expr as te

@@ -11,7 +11,7 @@ from math import ceil, prod
 
 from tinycast.ir.graph import Call, Tile
 from tinycast.ops.window import Window
-from tinycast.schedule.tiles import flat_positions
+from tinycast.schedule.flat import flat_positions
 
 
 class Reads(Enum):

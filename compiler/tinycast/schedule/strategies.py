@@ -21,11 +21,11 @@ from tinycast.schedule.blocks import (
 )
 from tinycast.schedule.choice import Choice
 from tinycast.schedule.dot import schedule_dot
+from tinycast.schedule.flat import flat_positions
 from tinycast.schedule.overlap import Reads
 from tinycast.schedule.planes import schedule_planes
 from tinycast.schedule.rows import schedule_rows
 from tinycast.schedule.runs import schedule_depthwise, schedule_runs
-from tinycast.schedule.tiles import flat_positions
 from tinycast.schedule.winograd import schedule_winograd
 from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.lanes import LANES

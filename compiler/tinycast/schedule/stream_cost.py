@@ -13,10 +13,11 @@ from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.shape import Transpose
 from tinycast.schedule.blocks import LONG_ROW_BYTES
+from tinycast.schedule.flat import flat_positions
 from tinycast.schedule.stream_plan import readers_of
 from tinycast.schedule.stream_segment import Segment
 from tinycast.schedule.stream_strips import Layer, Strip
-from tinycast.schedule.tiles import choose_tile, flat_positions
+from tinycast.schedule.tiles import choose_tile
 from tinycast.target.types import Target
 
 _CALL = 120  # instructions to start a kernel, and to find out that it can run

@@ -6,16 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil, prod
 
-import numpy as np
-
-from tinycast.ir.graph import PAIR, QUAD, Call, Pattern, Tile
+from tinycast.ir.graph import Call, Pattern, Tile
 from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.dot import LANES, VECTOR, groups_of
 from tinycast.ops.planes import TAPS
-from tinycast.ops.product import BatchedProduct
-from tinycast.schedule.winograd_cost import winograd_strip
+from tinycast.schedule.flat import flat_positions
+from tinycast.schedule.vector_tiles import vector_tile, vector_tile_sizes
 from tinycast.target.types import Target
 
 # The micro-kernels of convolutions and their tiles.
@@ -30,11 +28,6 @@ _MOST_TAP_POSITIONS = 6  # whose sums a core has registers for beside what it lo
 _LEAST_GROUPS = 2  # a sum over one group is no loop, which TVM needs for a micro-kernel
 _PLANE_SHARE = 8  # a plane takes less than an eighth of the image, for which the output takes the input's place
 _MOST_POSITIONS = 6  # whose copies a tile of runs makes
-_VECTOR_CHANNELS = 8  # two vectors of int32 or float32
-_VECTOR_KERNELS = {1: "floats", PAIR: "pairs", QUAD: "quads"}
-_LEAST_MATRIX_ROWS = 4  # of a product of two matrices: the second one is packed for them
-_QUAD_POSITIONS = 5  # of a tile of tc_quads.h, at most: six leave too few registers for requantizing
-_MOST_QUAD_COLUMNS = 8  # of a depthwise window, all of which are written out
 _MOST_CHANNELS = 64  # of a tile whose dot products run along vectors: its sums are in memory
 
 
@@ -51,21 +44,12 @@ def divisors(n: int, limit: int) -> list[int]:
     return [d for d in range(1, min(n, limit) + 1) if n % d == 0]
 
 
-def flat_positions(call: Call) -> bool:
-    """Whether output positions can be counted in one loop: no window that slides over rows."""
-    op = call.op
-    if not isinstance(op, Conv2D):
-        return True
-    window = op.window
-    return window.kernel == (1, 1) and window.strides == (1, 1) and not any(window.pads)
-
-
 def choose_tile(anchor: Call, target: Target) -> Tile:
     """The tile with the fewest loads a product that leaves the core the registers it needs."""
     shape = anchor.output.shape
     micro = (
         _plane_tile(anchor, target)
-        or _vector_tile(anchor, target)
+        or vector_tile(anchor, target)
         or _depthwise_tile(anchor, target)
         or _micro_kernel(anchor, target)
     )
@@ -112,85 +96,6 @@ def unrolled_taps(extents: Sequence[int], tile: Tile) -> bool:
     return prod(extents) * tile.positions <= 64
 
 
-def _vector_tile(anchor: Call, target: Target) -> Tile | None:
-    """The tile of the target's vector micro-kernels, if they compute the layer."""
-    x, *rest = anchor.inputs
-    if not rest:
-        return None
-    types = (x.dtype, rest[0].dtype)
-    op, shape = anchor.op, anchor.output.shape
-    if isinstance(op, Conv2D):
-        # A tile's channels are of one group.
-        fits = x.shape[0] == 1 and (op.depthwise or op.group == 1 or shape[3] // op.group % _VECTOR_CHANNELS == 0)
-        columns = shape[1] * shape[2] if flat_positions(anchor) else shape[2]
-    elif isinstance(op, FullyConnected):
-        fits, columns = len(x.shape) == 2, shape[0]
-    elif isinstance(op, BatchedProduct):
-        one_batch = sum(n > 1 for n in shape[:-2]) <= 1
-        summed = x.dtype is DType.FLOAT32 or op.zero_points is not None
-        fits, columns = target.has_vectors and one_batch and summed and shape[-2] >= _LEAST_MATRIX_ROWS, shape[-2]
-    else:
-        return None
-    # The last vectors are filled up, so that a few channels cost as much as all.
-    wasted = shape[-1] < (2 if target.has_vectors else _VECTOR_CHANNELS - 2)
-    lanes = _lanes_of(types, anchor, target)
-    if not lanes or not fits or wasted:
-        return None
-    counts = _vector_positions(anchor, lanes, columns, target)
-    positions = min(counts, key=lambda p: (ceil(columns / p) * _step_cost(lanes, p), -p))
-    input_channels = x.shape[3] if isinstance(op, Conv2D) else 0
-    wide = {1: DType.FLOAT32, PAIR: DType.INT16, QUAD: DType.INT8}[lanes]
-    cut = _is_cut(anchor, target, columns, positions)
-    tile = Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True, cut=cut)
-    return replace(tile, strip=winograd_strip(anchor, tile, target))
-
-
-def _vector_positions(anchor: Call, lanes: int, columns: int, target: Target) -> range:
-    """Numbers of positions that a tile of the vector micro-kernels may hold."""
-    op = anchor.op
-    most = target.row_positions if lanes < QUAD else _QUAD_POSITIONS
-    if isinstance(op, Conv2D) and op.depthwise and lanes >= PAIR:
-        # They share columns, whose distance divides those of positions and taps.
-        stride, dilation = op.window.strides[1], op.window.dilations[1]
-        most = most if 0 in (stride % dilation, dilation % stride) else 1
-    return range(1, min(columns, most) + 1)
-
-
-def _lanes_of(types: tuple[DType, DType], anchor: Call, target: Target) -> int:
-    """Elements that a product of the target's vector micro-kernels adds up; 0 where it has none for the layer."""
-    kinds = {(DType.FLOAT32, DType.FLOAT32): (1,), (DType.INT8, DType.INT8): (QUAD, PAIR)}.get(types, ())
-    is_depthwise = isinstance(anchor.op, Conv2D) and anchor.op.depthwise
-    for lanes in kinds:
-        name = f"{'depthwise' if is_depthwise else 'dot'}_{_VECTOR_KERNELS[lanes]}"
-        if name in target.micro_kernels and (lanes < QUAD or _quads_fit(anchor)):
-            return lanes
-    return 0
-
-
-def _quads_fit(anchor: Call) -> bool:
-    """Whether runtime_c's tc_quads.h computes the layer, and a column of a depthwise one fills most of a quad."""
-    op, weight = anchor.op, anchor.inputs[1].data
-    if weight is None or weight.min() == -128:
-        return False
-    if np.abs(weight.reshape(len(weight), -1).sum(1, dtype=np.int64)).max() > np.iinfo(np.int16).max:
-        return False
-    if not isinstance(op, Conv2D) or not op.depthwise:
-        return True
-    rows, columns = op.window.kernel
-    return rows % QUAD not in (1, 2) and columns <= _MOST_QUAD_COLUMNS
-
-
-def _step_cost(lanes: int, positions: int) -> int:
-    """Instructions of a tile's step: a load a position, two of weights, two products and (of quads inside) sums."""
-    return 3 * positions + 2 if lanes == QUAD else 5 * positions + (5 if positions > 4 else 2)
-
-
-def _is_cut(anchor: Call, target: Target, columns: int, positions: int) -> bool:
-    """Whether the micro-kernel for vectors of floats has to be told that the last tile holds fewer positions."""
-    whole = target.has_vectors or columns % positions == 0
-    return not whole and isinstance(anchor.op, Conv2D) and flat_positions(anchor)
-
-
 def _plane_tile(anchor: Call, target: Target) -> Tile | None:
     """Positions of one channel, if the target's micro-kernel for planes fits the layer."""
     op, x, shape = anchor.op, anchor.inputs[0], anchor.output.shape
@@ -219,14 +124,11 @@ def plane_tiles(anchor: Call, target: Target) -> list[Tile]:
 
 def vector_tiles(anchor: Call, target: Target) -> list[Tile]:
     """Tiles of the target's vector micro-kernels: of any number of positions that registers hold."""
-    tile = _vector_tile(anchor, target)
-    if tile is None or not tile.vector:
-        return [other for other in [_depthwise_tile(anchor, target)] if other is not None]
-    columns = prod(anchor.output.shape[1:3]) if flat_positions(anchor) else anchor.output.shape[2]
-    if len(anchor.output.shape) == 2:
-        columns = anchor.output.shape[0]
-    counts = _vector_positions(anchor, tile.lanes, columns, target)
-    return [replace(tile, positions=p, cut=_is_cut(anchor, target, columns, p), strip=0) for p in counts]
+    tiles = vector_tile_sizes(anchor, target)
+    if tiles:
+        return tiles
+    tile = _depthwise_tile(anchor, target)
+    return [] if tile is None else [tile]
 
 
 def _depthwise_tile(anchor: Call, target: Target) -> Tile | None:
