@@ -33,6 +33,17 @@ static inline tc_lanes tc_lanes_s32(const int32_t *from)
     TC_LANES(from[i])
 }
 
+/* What tc_lanes_requantize and its kind multiply by: four of them, or one for all. */
+static inline tc_lanes tc_lanes_multipliers(const int32_t *from)
+{
+    return tc_lanes_s32(from);
+}
+
+static inline tc_lanes tc_lanes_multiplier(int32_t value)
+{
+    return tc_lanes_all(value);
+}
+
 /* table[index] */
 static inline tc_lanes tc_lanes_look_up(const int8_t *table, tc_lanes index)
 {

@@ -25,6 +25,16 @@ static inline tc_lanes tc_lanes_s32(const int32_t *from)
     return (tc_lanes)(*(const tc_lanes_in_memory *)from);
 }
 
+static inline tc_lanes tc_lanes_multipliers(const int32_t *from)
+{
+    return tc_lanes_s32(from);
+}
+
+static inline tc_lanes tc_lanes_multiplier(int32_t value)
+{
+    return tc_lanes_all(value);
+}
+
 static inline tc_lanes tc_lanes_look_up(const int8_t *table, tc_lanes index)
 {
     return vldrbq_gather_offset_s32(table, vreinterpretq_u32_s32(index));

@@ -23,6 +23,22 @@ static inline tc_lanes tc_lanes_s32(const int32_t *from)
     return wasm_v128_load(from);
 }
 
+/* Multipliers are loaded for each product. Compilers would widen those that they see twice only once, and then find no
+ * `extmul` but a product of 64 by 64 bits, which takes engines nine instructions. */
+static inline tc_lanes tc_lanes_multipliers(const int32_t *from)
+{
+    __asm__ volatile("" : "+r"(from));
+    return wasm_v128_load(from);
+}
+
+static inline tc_lanes tc_lanes_multiplier(int32_t value)
+{
+    const tc_lanes all = wasm_i32x4_splat(value);
+    const tc_lanes *from = &all;
+    __asm__ volatile("" : "+r"(from) : : "memory");
+    return *from;
+}
+
 static inline tc_lanes tc_lanes_look_up(const int8_t *table, tc_lanes index)
 {
     return wasm_i32x4_make(table[index[0]], table[index[1]], table[index[2]], table[index[3]]);
@@ -63,9 +79,6 @@ static inline tc_lanes tc_lanes_shift(tc_lanes value, int32_t count)
 /* tc_mulhi_add of each. */
 static inline tc_lanes tc_lanes_mulhi_add(tc_lanes a, tc_lanes b, tc_lanes c)
 {
-    /* Compilers widen what they see twice only once, and then find no `extmul` but a product of 64 by 64 bits, which
-     * takes engines nine instructions. */
-    __asm__ volatile("" : "+r"(b));
     v128_t low = wasm_i64x2_extmul_low_i32x4(a, b);
     v128_t high = wasm_i64x2_extmul_high_i32x4(a, b);
     return wasm_i32x4_add(wasm_i32x4_shuffle(low, high, 1, 3, 5, 7), c);

@@ -11,6 +11,7 @@ import onnx
 import onnx_ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tinycast.emit import emit_wasm
 from tinycast.execute.select import driver_for
 from tinycast.ir.graph import interpret
 from tinycast.ir.kernel import Compiled
@@ -19,6 +20,8 @@ from tinycast.pipeline import build, compile_model
 from tinycast.program.lower import to_integers
 from tinycast.target.load import load_target
 from tinycast.target.types import Target
+from tinycast.toolchain.wasm import build_wasm
+from tinycast.toolchain.wasm_binary import sections
 
 Array = npt.NDArray[Any]
 WASM = load_target("wasm32")
@@ -164,6 +167,17 @@ def run(proto: onnx.ModelProto, rng: np.random.Generator, target: Target = WASM)
     inputs = {"x": layer.samples}
     (outputs,) = driver_for(target).run(artifact.files, artifact.manifest, inputs).outputs.values()
     return layer.bodies, outputs.reshape(SAMPLES, -1), layer.expected
+
+
+@pytest.mark.parametrize("kind", ["conv", "pointwise", "gemm"])
+@pytest.mark.parametrize("target", [WASM, RELAXED], ids=lambda target: target.name)
+def test_requantizing_multiplies_32_bits_only(target: Target, kind: str) -> None:
+    """By i64x2.extmul_low_i32x4_s (0xfd 0xdc 0x01), never by i64x2.mul (0xfd 0xd5 0x01), three times as slow."""
+    rng = np.random.default_rng(2)
+    source = emit_wasm(compile_layer(model(rng, kind, int8=True, channels=16), rng, target).compiled)
+    code = b"".join(body for section, body in sections(build_wasm(source.files, "layer", target)) if section == 10)
+    assert code.count(b"\xfd\xdc\x01") > 1
+    assert code.count(b"\xfd\xd5\x01") == 0
 
 
 @pytest.mark.parametrize("seed", range(6))

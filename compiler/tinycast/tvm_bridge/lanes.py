@@ -66,7 +66,8 @@ class _Vectorizer:
         place = tirx.address_of(tirx.BufferLoad(statement.buffer, [base]))
         name = _function_of(statement.value)
         if name.startswith(_TO_INT8):
-            operands = [self._lanes(operand) for operand in statement.value.args[1:]]
+            accumulator, multiplier, addend = statement.value.args[1:]
+            operands = [self._lanes(accumulator), self._multiplier(multiplier), self._lanes(addend)]
             shift = tirx.const(int(name.removeprefix(_TO_INT8)), "int32")
             return tirx.Evaluate(tirx.call_extern("int32", "tc_lanes_requantize_to_s8", place, *operands, shift))
         function = f"tc_lanes_to_{_ELEMENTS[str(statement.buffer.dtype)]}"
@@ -124,11 +125,20 @@ class _Vectorizer:
             arguments = [*arguments, shift, tirx.const(-128, "int32"), tirx.const(127, "int32")]
         elif name != "tc_requantize":
             raise _NoVectorError
-        *operands, shift, low, high = arguments
-        vectors = [self._lanes(operand) for operand in operands]
+        accumulator, multiplier, addend, shift, low, high = arguments
+        vectors = [self._lanes(accumulator), self._multiplier(multiplier), self._lanes(addend)]
         if mentions(shift, self._variable):
             return _call("tc_lanes_requantize_each", *vectors, self._lanes(shift), *self._same([low, high]))
         return _call("tc_lanes_requantize", *vectors, shift, *self._same([low, high]))
+
+    def _multiplier(self, expr: Expr) -> Expr:
+        """The multipliers of a requantize: cores may load them in their own way."""
+        if not mentions(expr, self._variable):
+            return _call("tc_lanes_multiplier", expr)
+        base, step = self._linear(expr.indices[0]) if type(expr) is TensorLoad else (expr, 0)
+        if step != 1:
+            return self._lanes(expr)
+        return _call("tc_lanes_multipliers", tirx.address_of(tirx.BufferLoad(expr.source, [base])))
 
     def _same(self, scalars: list[Expr]) -> list[Expr]:
         if any(mentions(s, self._variable) for s in scalars):
