@@ -31,7 +31,7 @@ _TYPED_ARRAYS = {
     DType.FLOAT64: "Float64Array",
 }
 _WEIGHTS_SUFFIX = ".weights.bin"
-_COMMENTS = re.compile(r"^ *(//.*|/\*\*(.|\n)*?\*/)\n", re.MULTILINE)
+_COMMENTS = re.compile(r"^ *(//.*\n|/\*\*(.|\n)*?\*/\n|(?=\S))", re.MULTILINE)
 # Modules that only engines with these instructions take for valid. Their functions are `f32x4.relaxed_madd` of zeros
 # and `i8x16.popcnt(i8x16.splat(0))`.
 _PROBES = {
@@ -130,7 +130,7 @@ def render_script(template: str, manifest: Mapping[str, Any], **context: Any) ->
 
 
 def _without_comments(script: str) -> bytes:
-    """The JavaScript without the lines that are comments: visitors would download them, and types have their own."""
+    """The JavaScript without comments and indentation: visitors would download them, and the types have their own."""
     return _COMMENTS.sub("", script).encode("utf-8")
 
 

@@ -14,6 +14,7 @@ from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.row_kernels import RowKernel
 
 _KEPT = ("accumulator", "partial", "rows", "packed")
+_FEW_CHANNELS = 4  # of an image
 _MOST_STRIP_ROWS = 5  # a longer strip copies hardly less, and takes more scratch
 
 
@@ -33,7 +34,7 @@ def schedule_rows(
     total = schedule.get_sblock("accumulator")
     chunked = "partial" in names
     rows, columns, channels = list(schedule.get_loops(total))[:3]
-    strip, depth = 1 if scalar else _strip(anchor), 3
+    strip, depth = 1 if scalar else _strip(anchor, tile), 3
     if strip > 1:
         rows, _ = schedule.split(rows, [None, strip])
         depth = 4
@@ -93,10 +94,12 @@ def schedule_rows(
     return Reads.ROW_FIRST if overlap else Reads.TILE_FIRST
 
 
-def _strip(anchor: Call) -> int:
-    """Output rows whose input rows are copied together: of depthwise layers, whose copies weigh, those share rows."""
+def _strip(anchor: Call, tile: Tile) -> int:
+    """Output rows whose input rows are copied together, where they share rows and there is little else to do."""
     op = anchor.op
-    if not isinstance(op, Conv2D) or not op.depthwise or op.window.strides[0] >= op.window.kernel[0]:
+    if not isinstance(op, Conv2D) or op.window.strides[0] >= op.window.kernel[0]:
+        return 1
+    if not op.depthwise and tile.input_channels > _FEW_CHANNELS:
         return 1
     return max(divisors(anchor.output.shape[1], _MOST_STRIP_ROWS))
 
