@@ -272,20 +272,24 @@ def build(
     """
     if compiled.target.platform is not Platform.WASM:
         return package(emit_c(compiled), package_format, compiled.target)
-    faster = [c for c in others if c.target.name == compiled.target.faster and runtime(c) != runtime(compiled)]
-    modules = [link(c) for c in (compiled, *others) if c.target.name != compiled.target.faster]
-    linked = link(faster[0]) if faster else None
-    trial = build_trial(faster[0].target) if faster and has_relaxed_dots(emit_wasm(faster[0])) else None
-    loaders = wasm_package(*modules, faster=linked, trial=trial, separate_weights=separate_weights)
+    usual, *rest = [(c, emit_wasm(c)) for c in (compiled, *others)]
+    modules = [link(*usual)]
+    faster, trial = None, None
+    for core, source in rest:
+        if core.target.name != compiled.target.faster:
+            modules.append(link(core, source))
+        elif runtime(source) != runtime(usual[1]):
+            faster = link(core, source)
+            trial = build_trial(core.target) if has_relaxed_dots(source) else None
+    loaders = wasm_package(*modules, faster=faster, trial=trial, separate_weights=separate_weights)
     return package(loaders, package_format, compiled.target)
 
 
-def runtime(compiled: Compiled) -> dict[str, bytes]:
+def runtime(source: Artifact) -> dict[str, bytes]:
     """The files of runtime_c that a build takes: the same for targets whose other instructions it does not use."""
-    return {path: text for path, text in emit_wasm(compiled).files.items() if path.startswith("src/tc_")}
+    return {path: text for path, text in source.files.items() if path.startswith("src/tc_")}
 
 
-def link(compiled: Compiled) -> Artifact:
-    """One WebAssembly module, its manifest inside."""
-    source = emit_wasm(compiled)
+def link(compiled: Compiled, source: Artifact) -> Artifact:
+    """One WebAssembly module of `source` (from `emit_wasm`), its manifest inside."""
     return finish_wasm(source, build_wasm(source.files, compiled.name, compiled.target))

@@ -112,7 +112,8 @@ def _quads_fit(anchor: Call) -> bool:
 
 
 def _step_cost(lanes: int, positions: int) -> int:
-    """Instructions of a tile's step: a load a position, two of weights, two products and (of quads inside) sums."""
+    """Instructions of a tile's step: a load a position, two of weights, two products and sums (one of quads)."""
+    # A fifth position takes the last registers, which costs a little where products are not sums as well.
     return 3 * positions + 2 if lanes == QUAD else 5 * positions + (5 if positions > 4 else 2)
 
 
