@@ -290,6 +290,7 @@ def runtime(source: Artifact) -> dict[str, bytes]:
     return {path: text for path, text in source.files.items() if path.startswith("src/tc_")}
 
 
-def link(compiled: Compiled, source: Artifact) -> Artifact:
-    """One WebAssembly module of `source` (from `emit_wasm`), its manifest inside."""
+def link(compiled: Compiled, source: Artifact | None = None) -> Artifact:
+    """One WebAssembly module, its manifest inside; `source` is what `emit_wasm` printed, where that is at hand."""
+    source = source or emit_wasm(compiled)
     return finish_wasm(source, build_wasm(source.files, compiled.name, compiled.target))
