@@ -51,6 +51,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini tests benchmarks scripts examples
 	$(BIN)/lint-imports
 	$(if $(C_FILES),$(BIN)/clang-format --dry-run --Werror $(C_FILES))
 

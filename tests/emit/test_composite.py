@@ -61,8 +61,8 @@ def looped_model() -> Compiled:
     for _ in range(ROUNDS):
         y = np.maximum(np.clip(y + BIAS, -50, 127), 0)
     golden = Golden((x,), (np.clip(y + BIAS, -128, 127).astype(np.int8),), exact=True)
-    ports = [(Port(v, v.name, v.dtype, v.shape, None),) for v in (source, last)]
-    return Compiled("tiny", HOST, *ports, tuple(steps), plan, "0" * 64, golden)
+    inputs, outputs = ((Port(v, v.name, v.dtype, v.shape, None),) for v in (source, last))
+    return Compiled("tiny", HOST, inputs, outputs, tuple(steps), plan, "0" * 64, golden)
 
 
 def test_inner_kernels_are_shared_and_run(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from tinycast.execute.wasm import NodeDriver, WasmtimeDriver
 from tinycast.model import Session
 from tinycast.pipeline import CompileOptions, compile_file
 from tinycast.target.load import load_target
+from tinycast.target.types import Target
 
 SAMPLES = 4
 DRIVERS = [
@@ -118,7 +120,7 @@ def assert_agrees(array: np.ndarray, wanted: np.ndarray) -> None:
 @pytest.mark.parametrize("name", ["detector", "places"])
 @pytest.mark.parametrize(("driver", "target"), DRIVERS)
 def test_every_driver_gives_the_real_size(
-    name: str, driver: type[Driver], target: str, request: pytest.FixtureRequest
+    name: str, driver: Callable[[Target], Driver], target: str, request: pytest.FixtureRequest
 ) -> None:
     path: Path = request.getfixturevalue(name)
     core = load_target(target)
