@@ -111,6 +111,15 @@ static inline void tc_lanes_both_to_s8(int8_t *to, tc_lanes first, tc_lanes seco
     tc_lanes_to_s8(to + 4, tc_lanes_clamp(second, -128, 127));
 }
 
+/* tc_lanes_requantize_to_s8 of two vectors; shift <= 7, and the addend is (zero point << shift) + (1 << shift) / 2. */
+static inline void tc_lanes_requantize_both_to_s8(int8_t *to, tc_lanes first, tc_lanes first_multiplier,
+                                                  tc_lanes second, tc_lanes second_multiplier, int32_t addend,
+                                                  int32_t shift)
+{
+    tc_lanes_requantize_to_s8(to, first, first_multiplier, tc_lanes_all(addend), shift);
+    tc_lanes_requantize_to_s8(to + 4, second, second_multiplier, tc_lanes_all(addend), shift);
+}
+
 /* tc_lanes_requantize with a shift for each. */
 static inline tc_lanes tc_lanes_requantize_each(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend,
                                                 tc_lanes shift, int32_t low, int32_t high)

@@ -76,12 +76,18 @@ static inline tc_lanes tc_lanes_shift(tc_lanes value, int32_t count)
     return wasm_i32x4_shr(value, (uint32_t)count);
 }
 
-/* tc_mulhi_add of each. */
-static inline tc_lanes tc_lanes_mulhi_add(tc_lanes a, tc_lanes b, tc_lanes c)
+/* The upper half of each product. */
+static inline tc_lanes tc_lanes_mulhi(tc_lanes a, tc_lanes b)
 {
     v128_t low = wasm_i64x2_extmul_low_i32x4(a, b);
     v128_t high = wasm_i64x2_extmul_high_i32x4(a, b);
-    return wasm_i32x4_add(wasm_i32x4_shuffle(low, high, 1, 3, 5, 7), c);
+    return wasm_i32x4_shuffle(low, high, 1, 3, 5, 7);
+}
+
+/* tc_mulhi_add of each. */
+static inline tc_lanes tc_lanes_mulhi_add(tc_lanes a, tc_lanes b, tc_lanes c)
+{
+    return wasm_i32x4_add(tc_lanes_mulhi(a, b), c);
 }
 
 static inline tc_lanes tc_lanes_scale(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend, int32_t shift)
@@ -105,6 +111,18 @@ static inline void tc_lanes_requantize_to_s8(int8_t *to, tc_lanes accumulator, t
                                              int32_t shift)
 {
     tc_lanes_to_s8(to, tc_lanes_scale(accumulator, multiplier, addend, shift));
+}
+
+/* Saturates to int16 first, which cannot be told from int8 once the addend is added. */
+static inline void tc_lanes_requantize_both_to_s8(int8_t *to, tc_lanes first, tc_lanes first_multiplier,
+                                                  tc_lanes second, tc_lanes second_multiplier, int32_t addend,
+                                                  int32_t shift)
+{
+    v128_t narrow =
+        wasm_i16x8_narrow_i32x4(tc_lanes_mulhi(first, first_multiplier), tc_lanes_mulhi(second, second_multiplier));
+    v128_t moved = wasm_i16x8_add_sat(narrow, wasm_i16x8_splat((int16_t)addend));
+    v128_t shifted = wasm_i16x8_shr(moved, (uint32_t)shift);
+    wasm_v128_store64_lane(to, wasm_i8x16_narrow_i16x8(shifted, shifted), 0);
 }
 
 static inline tc_lanes tc_lanes_requantize_each(tc_lanes accumulator, tc_lanes multiplier, tc_lanes addend,

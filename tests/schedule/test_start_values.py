@@ -47,7 +47,7 @@ def test_vectors_of_sums_start_at_the_bias_and_are_stored_by_eight() -> None:
     text = kernels_of_a_dense_layer(16, "wasm32")
     assert "tc_lanes_to_s32(&accumulator[4], tc_lanes_s32(&bias[" in text
     assert "+ tc_lanes_s32(&bias[" not in text
-    assert "tc_lanes_both_to_s8(" in text
+    assert "both_to_s8(" in text
     assert "tc_lanes_requantize_to_s8(" not in text
 
 

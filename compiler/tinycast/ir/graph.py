@@ -49,7 +49,8 @@ class Tile:
     sees its input, which has `input_channels`, as flat rows (N, H, W * C), and widens windows of it to `wide`.
     `vector`: the channels lie across a vector. `cut`: the micro-kernel is told where the last tile holds fewer
     positions; else what lies behind them is read as well. `planes`: channels are computed one after the other.
-    `strip`: rows of tiles that Winograd's micro-kernels compute at once.
+    `strip`: rows of tiles that Winograd's micro-kernels compute at once. `wide_weights`: int8 weights are widened to
+    int16 once, before the first tile.
     """
 
     positions: int = 1
@@ -61,6 +62,7 @@ class Tile:
     cut: bool = False
     planes: bool = False
     strip: int = 0
+    wide_weights: bool = False
 
     @property
     def packs_positions(self) -> bool:

@@ -14,7 +14,7 @@ from tinycast.ops.dot import Runs, dot_convolution, pack_weights
 from tinycast.ops.node import Node
 from tinycast.ops.planes import Planes, plane_sums
 from tinycast.ops.requantize import add_requantize
-from tinycast.ops.rows import VectorRows, pack_depthwise, pack_quads, vector_sums
+from tinycast.ops.rows import VectorRows, pack_depthwise, pack_quads, vector_sums, widened
 from tinycast.ops.shape import Reshape, Transpose
 from tinycast.ops.spatial import SpatialConv, frame_of
 from tinycast.ops.sums import chunked_sum
@@ -148,7 +148,7 @@ class Conv2D(Op):
             rows = x
         else:
             rows = layer.copy(lambda h, f: x[0, h, f], height, int(x.shape[2]) // channels, self.pad_value)
-        return vector_sums(lambda h, f: rows[0, h, f], weight, layer, out.shape[1])
+        return vector_sums(lambda h, f: rows[0, h, f], widened(weight, tile), layer, out.shape[1])
 
     def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
         return int(np.prod(out.shape)) * int(np.prod(inputs[1].shape[1:]))

@@ -17,7 +17,7 @@ from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.node import Node
 from tinycast.ops.product import product, swapped
 from tinycast.ops.requantize import add_requantize
-from tinycast.ops.rows import VectorRows, pack_quads, vector_sums
+from tinycast.ops.rows import VectorRows, pack_quads, vector_sums, widened
 from tinycast.ops.shape import Reshape, Transpose
 from tinycast.ops.sums import chunked_sum
 from tinycast.ops.weights import integer_weights
@@ -72,6 +72,7 @@ class FullyConnected(Op):
     def _vector_product(self, x: Tensor, weight: Tensor, bias: Tensor, out: TensorType, tile: Tile) -> Tensor:
         """The positions as one row of an image that a 1 x 1 convolution works on; single floats are its rows."""
         positions, length = (int(n) for n in x.shape)
+        weight = widened(weight, tile)
         layer = VectorRows(Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 0)), length, positions, tile)
         if tile.lanes == 1 and tile.positions == 1:
             layer = replace(layer, columns_out=1)

@@ -149,6 +149,13 @@ def pack_depthwise(weight: Array, tile: Tile) -> Array:
     return np.ascontiguousarray(full.reshape(shape).transpose(0, 2, 1, 3))
 
 
+def widened(weight: Tensor, tile: Tile) -> Tensor:
+    """The weights in the type of the tile's products."""
+    if not tile.wide_weights:
+        return weight
+    return te.compute(tuple(weight.shape), lambda *i: te.cast(weight(*i), tile.wide), name="wide_weight")
+
+
 def vector_sums(
     read: Callable[[te.Expr, te.Expr], te.Expr],
     weight: Tensor,

@@ -13,7 +13,7 @@ from tinycast.schedule.tiles import divisors
 from tinycast.tvm_bridge.function import Schedule
 from tinycast.tvm_bridge.row_kernels import RowKernel
 
-_KEPT = ("accumulator", "partial", "rows", "packed")
+_KEPT = ("accumulator", "partial", "rows", "packed", "wide_weight")
 _FEW_CHANNELS = 4  # of an image
 _MOST_STRIP_ROWS = 5  # a longer strip copies hardly less, and takes more scratch
 
@@ -31,6 +31,8 @@ def schedule_rows(
     for block in before:
         if name_of(schedule, block) not in _KEPT:
             schedule.compute_inline(block)
+    if "wide_weight" in names:
+        schedule.fuse(*schedule.get_loops(schedule.get_sblock("wide_weight")))
     total = schedule.get_sblock("accumulator")
     chunked = "partial" in names
     rows, columns, channels = list(schedule.get_loops(total))[:3]
@@ -114,8 +116,8 @@ def _in_registers(schedule: Schedule, block: Block, depth: int, *, lanes: bool, 
 
 def _intrinsic(height: int, groups: int, anchor: Call, tile: Tile) -> str:
     op = anchor.op
+    wide = tile.wide_weights or (isinstance(op, BatchedProduct) and tile.lanes == PAIR)
     if not isinstance(op, Conv2D):
-        wide = isinstance(op, BatchedProduct) and tile.lanes == PAIR
         return RowKernel(tile.positions, anchor.inputs[0].shape[-1], 1, 1, groups, tile.lanes, wide=wide).register()
     if op.depthwise and tile.lanes == QUAD:
         height = op.window.kernel[0]
@@ -123,4 +125,4 @@ def _intrinsic(height: int, groups: int, anchor: Call, tile: Tile) -> str:
     tap_step = op.window.dilations[1] * tile.input_channels if op.depthwise else 0
     apart = op.window.dilations[1] * tile.input_channels if op.taps_lie_apart else 0
     end = prod(anchor.output.shape[1:3]) * step if tile.cut else 0
-    return RowKernel(tile.positions, step, height, dilation, groups, tile.lanes, tap_step, apart, end).register()
+    return RowKernel(tile.positions, step, height, dilation, groups, tile.lanes, tap_step, apart, end, wide).register()

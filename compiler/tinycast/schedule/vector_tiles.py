@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
@@ -20,6 +20,8 @@ _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
 _VECTOR_KERNELS = {1: "floats", PAIR: "pairs", QUAD: "quads"}
 _LEAST_MATRIX_ROWS = 4  # of a product of two matrices: the second one is packed for them
 _QUAD_POSITIONS = 5  # of a tile of tc_quads.h, at most: six leave too few registers for requantizing
+_LEAST_TILES = 8  # for which weights are widened
+_MOST_WIDE_BYTES = 32_768  # of these weights: what most first caches have room for
 _MOST_QUAD_COLUMNS = 8  # of a depthwise window, all of which are written out
 
 
@@ -41,7 +43,8 @@ def vector_tile(anchor: Call, target: Target) -> Tile | None:
     wide = {1: DType.FLOAT32, PAIR: DType.INT16, QUAD: DType.INT8}[lanes]
     cut = _is_cut(anchor, target, positions)
     tile = Tile(positions, _VECTOR_CHANNELS, lanes, input_channels, wide, vector=True, cut=cut)
-    return replace(tile, strip=winograd_strip(anchor, tile, target))
+    tile = replace(tile, strip=winograd_strip(anchor, tile, target))
+    return replace(tile, wide_weights=not tile.strip and _widens_weights(anchor, tile))
 
 
 def vector_tile_sizes(anchor: Call, target: Target) -> list[Tile]:
@@ -109,6 +112,16 @@ def _quads_fit(anchor: Call) -> bool:
         return True
     rows, columns = op.window.kernel
     return rows % QUAD not in (1, 2) and columns <= _MOST_QUAD_COLUMNS
+
+
+def _widens_weights(anchor: Call, tile: Tile) -> bool:
+    """Whether weights are widened once instead of for every tile: they stay in the first cache, and tiles are many."""
+    op, weight = anchor.op, anchor.inputs[1]
+    if tile.lanes != PAIR or weight.dtype is not DType.INT8 or weight.data is None:
+        return False
+    is_depthwise = isinstance(op, Conv2D) and op.depthwise
+    tiles = prod(anchor.output.shape[:-1]) // tile.positions
+    return not is_depthwise and tiles >= _LEAST_TILES and 2 * weight.size <= _MOST_WIDE_BYTES
 
 
 def _step_cost(lanes: int, positions: int) -> int:

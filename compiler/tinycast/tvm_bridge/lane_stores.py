@@ -11,6 +11,8 @@ from tvm.ir import Call
 from tinycast.tvm_bridge.lanes import LANES
 
 Node = Any
+# Up to here the addend and what may be added to it without leaving int8's range fit int16: 255 << 7 is below 2^15.
+_MOST_NARROW_SHIFT = 7
 _STORES = {"tc_lanes_to_s8", "tc_lanes_requantize_to_s8"}
 
 
@@ -39,8 +41,23 @@ def _both(first: Node, second: Node) -> Node | None:
     neighbours = isinstance(distance, tirx.IntImm) and int(distance.value) == LANES
     if not neighbours or not loads[0].source.same_as(loads[1].source):
         return None
+    place = calls[0].args[1]
+    if (rule := _narrow_rule(calls)) is not None:
+        products = [operand for call in calls for operand in call.args[2:4]]
+        return tirx.Evaluate(tirx.call_extern("int32", "tc_lanes_requantize_both_to_s8", place, *products, *rule))
     values = [_value(call) for call in calls]
-    return tirx.Evaluate(tirx.call_extern("int32", "tc_lanes_both_to_s8", calls[0].args[1], *values))
+    return tirx.Evaluate(tirx.call_extern("int32", "tc_lanes_both_to_s8", place, *values))
+
+
+def _narrow_rule(calls: list[Node]) -> tuple[Node, Node] | None:
+    """The addend and shift of both where they requantize by the same, and int16 has room for it."""
+    if any(str(call.args[0].value) != "tc_lanes_requantize_to_s8" for call in calls):
+        return None
+    (addend, shift), other = (call.args[4:] for call in calls)
+    if not tvm_ffi.structural_equal((addend, shift), tuple(other)) or int(shift.value) > _MOST_NARROW_SHIFT:
+        return None
+    is_one = isinstance(addend, Call) and str(addend.args[0].value) == "tc_lanes_all"
+    return (addend.args[1], shift) if is_one else None
 
 
 def _store(statement: Node) -> Node | None:
