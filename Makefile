@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	done)
 C_FILES = $(shell git ls-files 'runtime_c/*.[ch]' 'templates/*.[ch]' 'tests/*.[ch]')
 
-.PHONY: demo test test-all conformance models lint clean packages bench-mcu bench-web bench-trees tune-shipped
+.PHONY: demo test test-all conformance models lint clean packages bench-mcu bench-web bench-web-published bench-trees tune-shipped
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
@@ -41,6 +41,10 @@ tune-shipped: $(VENV)/dev.stamp packages
 # Beside onnxruntime-web, LiteRT.js and TensorFlow.js, in Chromium and Node; needs the measuring models too.
 bench-web: $(VENV)/bench.stamp packages
 	$(BIN)/python benchmarks/web.py
+
+# Published models beside onnxruntime-web, which it fetches from PyPI.
+bench-web-published: $(VENV)/bench.stamp packages
+	$(BIN)/python benchmarks/web_published.py
 
 # Random forests beside emlearn and m2cgen, which it installs.
 bench-trees: $(VENV)/dev.stamp packages

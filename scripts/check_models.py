@@ -71,7 +71,7 @@ def check(model: PublishedModel, folder: Path = FOLDER) -> Result:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "model.onnx"
-        path.write_bytes(_with_constants(model_bytes(archive, model.file), model.constants))
+        path.write_bytes(with_constants(model_bytes(archive, model.file), model.constants))
         known: dict[str, Any] = {"licence": licence(archive)}
         try:
             loaded = load(path, model.shapes)
@@ -83,7 +83,7 @@ def check(model: PublishedModel, folder: Path = FOLDER) -> Result:
             known["c_bytes"] = sum(
                 len(content) for name, content in artifact.files.items() if name.endswith((".c", ".h"))
             )
-            inputs, expected = _frames(model, loaded, path)
+            inputs, expected = frames_of(model, loaded, path)
             errors = _errors(artifact, inputs, expected)
             verdict, reasons = _verdict(errors)
             if verdict == "differs" and (rounded := rounded_values(path)):
@@ -133,7 +133,7 @@ def _verdict_in_parts(
     )
 
 
-def _with_constants(content: bytes, constants: Mapping[str, float]) -> bytes:
+def with_constants(content: bytes, constants: Mapping[str, float]) -> bytes:
     """The ONNX file with inputs of these names turned into constants."""
     if not constants:
         return content
@@ -153,7 +153,7 @@ def _relative_error(got: Array, wanted: Array) -> float:
     return float(off / max(np.abs(wanted.astype(np.float64)).max(initial=0), np.finfo(np.float32).tiny))
 
 
-def _frames(model: PublishedModel, loaded: onnx_ir.Model, path: Path) -> tuple[_Frames, _Frames]:
+def frames_of(model: PublishedModel, loaded: onnx_ir.Model, path: Path) -> tuple[_Frames, _Frames]:
     """Inputs of some frames, and what ONNX Runtime makes of them."""
     random = np.random.default_rng(5)
     session = Session(path)

@@ -57,10 +57,24 @@ export async function measureLatency(runtimes, name, options) {
   );
 }
 
-/** Inputs as the ONNX file has them (`elements`, `shape`), and as real numbers with the channels last. */
+const ARRAYS = { float32: Float32Array, int32: Int32Array, int64: BigInt64Array, int8: Int8Array, uint8: Uint8Array };
+
+/**
+ * Inputs as the ONNX file has them (`elements`, `shape`), and as real numbers with the channels last; or, of networks
+ * that not all runtimes take, `inputs` by name.
+ */
 async function readSamples(name, { base, read }) {
   const text = new TextDecoder().decode(await read(`${base}${name}.samples.json`));
-  const { shape, channelsLast, quant, samples } = JSON.parse(text);
+  const { shape, channelsLast, quant, samples, frames } = JSON.parse(text);
+  if (frames) {
+    const typed = ({ type, shape, elements }) => {
+      const values = type === "int64" ? elements.map(BigInt) : elements;
+      return { type, shape, elements: ARRAYS[type].from(values) };
+    };
+    return frames.map((inputs) => ({
+      inputs: Object.fromEntries(Object.entries(inputs).map(([name, given]) => [name, typed(given)])),
+    }));
+  }
   return samples.map((numbers) => {
     const elements = quant ? Int8Array.from(numbers) : Float32Array.from(numbers);
     const real = new Float32Array(elements.length);

@@ -67,15 +67,15 @@ class Expected:
 
 def prepare(folder: Path) -> dict[str, Expected]:
     """Install the peers and write the models; return what ONNX Runtime makes of the samples of each."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _install(folder)
-    for name in _SCRIPTS:
-        shutil.copyfile(PACKAGE / name, folder / name)
+    install(folder)
     return {name: _write_network(name, folder) for name in NAMES}
 
 
-def _install(folder: Path) -> None:
-    """What npm has, bundled as for a page; installed again only where the list of packages changed."""
+def install(folder: Path) -> None:
+    """What npm has, bundled as for a page, and what measures; installed again only where the packages changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _SCRIPTS:
+        shutil.copyfile(PACKAGE / name, folder / name)
     lock, installed = PACKAGE / "package-lock.json", folder / "installed.json"
     if not installed.exists() or installed.read_bytes() != lock.read_bytes():
         for path in (PACKAGE / "package.json", lock):

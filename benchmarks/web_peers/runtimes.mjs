@@ -9,6 +9,14 @@ export const RUNTIMES = {
     const source = await read(`${base}${name}/${name}${build}.wasm`);
     return async () => {
       const model = await load({ source });
+      if (sample.inputs) {
+        const infer = ({ inputs }) => {
+          const arrays = Object.entries(inputs).map(([name, { elements }]) => [name, elements]);
+          const outputs = model.run(arrays.length > 1 ? Object.fromEntries(arrays) : arrays[0][1]);
+          return ArrayBuffer.isView(outputs) ? outputs : Object.values(outputs)[0];
+        };
+        return { run: () => infer(sample), infer, memoryBytes: () => model.memoryBytes };
+      }
       const input = model.input();
       const run = () => {
         input.set(sample.elements); // a run may overwrite them
@@ -29,10 +37,16 @@ export const RUNTIMES = {
     return async () => {
       const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
       const [{ name: input, type }] = session.inputMetadata;
-      const tensorOf = ({ elements, shape }) => new ort.Tensor(type, elements, shape);
-      const tensor = tensorOf(sample);
-      const infer = async (other) => Object.values(await session.run({ [input]: tensorOf(other) }))[0].data;
-      return { run: () => session.run({ [input]: tensor }), infer, memoryBytes };
+      const feedsOf = ({ inputs, elements, shape }) =>
+        Object.fromEntries(
+          Object.entries(inputs ?? { [input]: { type, elements, shape } }).map(([name, given]) => [
+            name,
+            new ort.Tensor(given.type, given.elements, given.shape),
+          ]),
+        );
+      const feeds = feedsOf(sample);
+      const infer = async (other) => (await session.run(feedsOf(other)))[session.outputNames[0]].data;
+      return { run: () => session.run(feeds), infer, memoryBytes };
     };
   },
 

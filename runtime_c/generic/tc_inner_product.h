@@ -24,4 +24,13 @@ static inline float tc_inner_product(const float *a, const float *b, int32_t len
     return (sum_0 + sum_1) + (sum_2 + sum_3);
 }
 
+/* Of a and `count` others, at most four, `distance` elements apart. */
+static inline void tc_inner_products(float *sums, const float *a, const float *b, int32_t distance, int32_t count,
+                                     int32_t length)
+{
+    for (int32_t i = 0; i < count; ++i) {
+        sums[i] = tc_inner_product(a, b + i * distance, length);
+    }
+}
+
 #endif

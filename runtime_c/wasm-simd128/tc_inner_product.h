@@ -33,4 +33,35 @@ static inline float tc_inner_product(const float *a, const float *b, int32_t len
     return total;
 }
 
+/* Four at once read `a` once. */
+static inline void tc_inner_products(float *sums, const float *a, const float *b, int32_t distance, int32_t count,
+                                     int32_t length)
+{
+    int32_t done = 0;
+    v128_t parts[4][2] = {0};
+    if (count == 4) {
+        for (; done + 8 <= length; done += 8) {
+            v128_t first = wasm_v128_load(a + done);
+            v128_t second = wasm_v128_load(a + done + 4);
+            TC_EACH(4, i)
+            {
+                const float *x = b + i * distance + done;
+                parts[i][0] = tc_multiply_add(first, wasm_v128_load(x), parts[i][0]);
+                parts[i][1] = tc_multiply_add(second, wasm_v128_load(x + 4), parts[i][1]);
+            }
+        }
+    }
+    for (int32_t i = 0; i < count; ++i) {
+        sums[i] = tc_inner_product(a + done, b + i * distance + done, length - done);
+    }
+    if (done > 0) {
+        TC_EACH(4, i)
+        {
+            v128_t sum = wasm_f32x4_add(parts[i][0], parts[i][1]);
+            sum = wasm_f32x4_add(sum, wasm_i32x4_shuffle(sum, sum, 2, 3, 0, 1));
+            sums[i] += wasm_f32x4_extract_lane(sum, 0) + wasm_f32x4_extract_lane(sum, 1);
+        }
+    }
+}
+
 #endif

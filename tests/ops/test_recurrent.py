@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from host_batch import HOST, Row, loaded, program_of, run_on_host
 from matrix_recurrent import GATES, RECURRENT, weights
 from test_matrix import TOLERANCE, reference
 from tinycast.errors import ModelError
+from tinycast.execute.select import driver_for
 from tinycast.ir.graph import interpret
 from tinycast.ir.kernel import Role
-from tinycast.pipeline import compile_model
+from tinycast.pipeline import build, compile_model
+from tinycast.target.load import load_target
 
 SWAPPED = {"x": (0, 2, 1, 3), "l": (0, 1), "i": (0, 2, 1, 3), "y": (0, 3, 1, 2, 4), "h": (0, 2, 1, 3)}
 
@@ -51,6 +55,24 @@ def test_reference_agrees_with_onnx_runtime(row: Row) -> None:
         for v in program.outputs:
             wanted = expected[v.name]
             assert np.abs(values[v] - wanted[n]).max() <= TOLERANCE * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("target", ["wasm32", "c"])
+@pytest.mark.parametrize("row", RECURRENT, ids=lambda row: row.name)
+def test_products_of_several_steps_are_made_together(row: Row, target: str) -> None:
+    """On cores with vectors; "c": the generic C of their kernels, on the host."""
+    proto = row.proto()
+    samples = row.samples(proto)
+    expected = reference(proto, samples)
+    wasm = load_target("wasm32")
+    core = wasm if target == "wasm32" else replace(HOST, micro_kernels=wasm.micro_kernels)
+    compiled = compile_model(loaded(proto), core, "m", "0" * 64)
+    assert "tc_inner_products(" in "".join(step.kernel.body for step in compiled.steps)
+    artifact = build(compiled)
+    outputs = driver_for(core).run(artifact.files, artifact.manifest, samples).outputs
+    for name, arrays in expected.items():
+        wanted = np.stack(arrays)
+        assert np.abs(outputs[name].reshape(wanted.shape) - wanted).max() <= TOLERANCE * np.abs(wanted).max(), name
 
 
 def test_memory_does_not_grow_with_the_steps() -> None:

@@ -120,7 +120,7 @@ class LayerWriter:
                 start = f"length > 0 ? {start} : 0.0f"
             starts.append(f"{operand.name.lower()}[j] = {start};")
         text = "\n".join(lines) + "\n" + self._units("\n".join(starts))
-        text += loop(f"int32_t k = 0; k < {length}; ++k", self._step(group, length))
+        text += self.steps(group, length)
         if layer.all_steps and Operand.LENGTHS in self._given:
             zero = self._y("t") + self._units("y[j] = 0.0f;")
             text += loop(f"int32_t t = length; t < {steps}; ++t", zero)
@@ -140,18 +140,28 @@ class LayerWriter:
             place = f"({step} * {count} + d) * {self._batch} + n"
         return f"float *const y = output_0 + ({place}) * {self._hidden};\n"
 
-    def _step(self, group: Sequence[int], length: str) -> str:
+    def steps(self, group: Sequence[int], length: str) -> str:
+        """All steps of a sequence, in the order of the direction."""
+        time = f"const int32_t t = {self.time(group, length, 'k')};\n"
+        return loop(f"int32_t k = 0; k < {length}; ++k", time + self.x("t") + self.step(group))
+
+    def time(self, group: Sequence[int], length: str, k: str) -> str:
+        """When step `k` is."""
+        backward = [self._layer.backward[d] for d in group]
+        last = f"{length} - 1 - {k}" if Operand.LENGTHS in self._given else f"{self._steps - 1} - {k}"
+        return f"d == 1 ? {last} : {k}" if len(set(backward)) > 1 else last if backward[0] else k
+
+    def x(self, time: str) -> str:
+        """The declaration of x at a time."""
+        place = f"n * {self._steps} + {time}" if self._layer.batch_first else f"{time} * {self._batch} + n"
+        return f"const float *const x = input_0 + ({place}) * {self._columns};\n"
+
+    def step(self, group: Sequence[int]) -> str:
+        """One step at time t, to Y and the states."""
         layer = self._layer
-        backward = [layer.backward[d] for d in group]
-        last = f"{length} - 1 - k" if Operand.LENGTHS in self._given else f"{self._steps - 1} - k"
-        step = f"d == 1 ? {last} : k" if len(set(backward)) > 1 else last if backward[0] else "k"
-        place = f"n * {self._steps} + t" if layer.batch_first else f"t * {self._batch} + n"
-        text = f"const int32_t t = {step};\nconst float *const x = input_0 + ({place}) * {self._columns};\n"
-        if layer.all_steps:
-            text += self._y("t")
         cell = {Kind.RNN: self._rnn, Kind.GRU: self._gru, Kind.LSTM: self._lstm}[layer.kind]
-        text += cell(layer.activations[group[0]])
-        return text + (self._units("y[j] = hidden[j];") if layer.all_steps else "")
+        text = cell(layer.activations[group[0]])
+        return self._y("t") + text + self._units("y[j] = hidden[j];") if layer.all_steps else text
 
     def _units(self, body: str) -> str:
         return loop(f"int32_t j = 0; j < {self._hidden}; ++j", body)

@@ -11,13 +11,16 @@ from tinycast.tvm_bridge import expr as te
 
 _LONGEST_FLOAT_SUM = 64
 _PARTIAL_SUMS = 4
+_FEW_TERMS = 8
+_MOST_TERMS = 1024
 
 
 def float_chunks(extents: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Split a reduction's extents into (over chunks, inside a chunk), equal in length to `extents`.
 
     A sum over at most 64 terms is one chunk; a longer one has at least 4 chunks of at most 64 terms
-    (as far as divisors allow), so that its error grows with the chunk and not with the sum.
+    (as far as divisors allow), so that its error grows with the chunk and not with the sum. Where divisors
+    would leave only a few terms in a chunk, chunks are as much longer as they have to be.
     """
     total = prod(extents)
     if total <= _LONGEST_FLOAT_SUM:
@@ -26,7 +29,10 @@ def float_chunks(extents: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ..
     outer, inner = [1] * len(extents), [1] * len(extents)
     size = 1
     for i in range(len(extents) - 1, -1, -1):
-        best = max(d for d in range(1, extents[i] + 1) if extents[i] % d == 0 and size * d <= limit)
+        divisors = [d for d in range(1, extents[i] + 1) if extents[i] % d == 0]
+        best = max((d for d in divisors if size * d <= limit), default=1)
+        if size * best < _FEW_TERMS:
+            best = next((d for d in divisors if _FEW_TERMS <= size * d <= _MOST_TERMS), best)
         inner[i], outer[i] = best, extents[i] // best
         size *= best
         if outer[i] > 1:

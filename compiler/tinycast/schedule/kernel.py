@@ -75,7 +75,7 @@ def make_step(
 ) -> Step:
     """Compile the calls of a group into one kernel called `symbol`, scheduled as `tuning` or the cost model says."""
     if isinstance(calls[0].op, Routine):
-        return routine_step(calls[0], symbol)
+        return routine_step(calls[0], symbol, target)
     group = flatten_rows(calls, anchor)
     tuned = None if tuning is None else tuning.find(group.calls, group.anchor, target)
     choice = choices_of(group.calls, group.anchor, target)[0] if tuned is None else tuned.choice

@@ -5,12 +5,17 @@ from __future__ import annotations
 from tinycast.ir.graph import Call, Routine, TensorType
 from tinycast.ir.kernel import Kernel, Parameter, Role, Step
 from tinycast.ir.types import Value
+from tinycast.ops.recurrent import Recurrent
+from tinycast.ops.recurrent_vectors import VectorRecurrent
+from tinycast.target.types import Target
 
 
-def routine_step(call: Call, symbol: str) -> Step:
+def routine_step(call: Call, symbol: str, target: Target) -> Step:
     """The step of a Routine: its parameters are its operands, outputs and scratch, in order."""
     op = call.op
     assert isinstance(op, Routine)
+    if type(op) is Recurrent and "float_lanes" in target.micro_kernels:
+        op = VectorRecurrent(op.layer)
     inputs, outputs = _types(call.inputs), _types(call.outputs)
     scratch = tuple(
         Value(f"{call.output.name}.scratch_{i}", kind.shape, kind.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from tinycast.ir.graph import PAIR, QUAD, Call, Tile
+from tinycast.ir.types import DType
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.product import BatchedProduct
 from tinycast.schedule.blocks import Block, blocks_of, name_of, unroll, vectorize
@@ -117,6 +118,7 @@ def _in_registers(schedule: Schedule, block: Block, depth: int, *, lanes: bool, 
 def _intrinsic(height: int, groups: int, anchor: Call, tile: Tile) -> str:
     op = anchor.op
     wide = tile.wide_weights or (isinstance(op, BatchedProduct) and tile.lanes == PAIR)
+    wide = wide or anchor.inputs[1].dtype is DType.INT16
     if not isinstance(op, Conv2D):
         return RowKernel(tile.positions, anchor.inputs[0].shape[-1], 1, 1, groups, tile.lanes, wide=wide).register()
     if op.depthwise and tile.lanes == QUAD:

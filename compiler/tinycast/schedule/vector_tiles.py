@@ -17,6 +17,13 @@ from tinycast.schedule.winograd_cost import winograd_strip
 from tinycast.target.types import Target
 
 _VECTOR_CHANNELS = 8  # two vectors of int32 or float32
+# By the types of the operands, the most first.
+_LANES = {
+    (DType.FLOAT32, DType.FLOAT32): (1,),
+    (DType.INT8, DType.INT8): (QUAD, PAIR),
+    (DType.INT16, DType.INT8): (PAIR,),
+    (DType.INT16, DType.INT16): (PAIR,),
+}
 _VECTOR_KERNELS = {1: "floats", PAIR: "pairs", QUAD: "quads"}
 _LEAST_MATRIX_ROWS = 4  # of a product of two matrices: the second one is packed for them
 _QUAD_POSITIONS = 5  # of a tile of tc_quads.h, at most: six leave too few registers for requantizing
@@ -92,8 +99,10 @@ def _positions(anchor: Call, lanes: int, target: Target) -> range:
 
 def _lanes_of(types: tuple[DType, DType], anchor: Call, target: Target) -> int:
     """Elements that a product of the target's vector micro-kernels adds up; 0 where it has none for the layer."""
-    kinds = {(DType.FLOAT32, DType.FLOAT32): (1,), (DType.INT8, DType.INT8): (QUAD, PAIR)}.get(types, ())
+    kinds = _LANES.get(types, ())
     is_depthwise = isinstance(anchor.op, Conv2D) and anchor.op.depthwise
+    if is_depthwise and types[1] is DType.INT16:
+        return 0
     for lanes in kinds:
         name = f"{'depthwise' if is_depthwise else 'dot'}_{_VECTOR_KERNELS[lanes]}"
         if name in target.micro_kernels and (lanes < QUAD or _quads_fit(anchor)):

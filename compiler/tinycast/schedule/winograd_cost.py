@@ -42,7 +42,7 @@ def _sums_fit(anchor: Call) -> bool:
     weight = anchor.inputs[1].data
     if anchor.inputs[1].dtype is DType.FLOAT32:
         return anchor.inputs[0].shape[3] <= _MOST_FLOAT_CHANNELS
-    if weight is None:
+    if weight is None or anchor.inputs[0].dtype is not DType.INT8:
         return False
     rows = weight.astype(np.int64).reshape(weight.shape[0], -1)
     ends = rows * -128, rows * 127
