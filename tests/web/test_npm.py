@@ -14,11 +14,12 @@ from emit.small_model import small_model
 from playwright.sync_api import Page
 from tinycast.artifact import Artifact
 from tinycast.emit import wasm_package
+from tinycast.errors import UsageError
 from tinycast.execute.inputs import to_port
 from tinycast.package import package
-from tinycast.pipeline import link
+from tinycast.pipeline import CompileOptions, compile_file, link
 from tinycast.target.load import load_target
-from web.fixtures import CSP, Serve, npm_tool
+from web.fixtures import CSP, AnyPage, Serve, npm_tool
 
 USAGE = """
 import { compile, instantiate, load, type Model, type Outputs } from "digits";
@@ -208,7 +209,7 @@ def test_esbuild_bundles_it(
     main = project / "esbuild.js"
     main.write_text(imports + PAGE_SCRIPT.replace("START", "start").replace("PIXELS", str(pixels)))
     flags = ["--bundle", "--format=esm", "--minify", "--loader:.wasm=file", "--log-level=error"]
-    run([npm_tool("esbuild"), "esbuild.js", *flags, f"--outdir={tmp_path}", "--external:node:*"], project)
+    run([npm_tool("esbuild"), "esbuild.js", *flags, f"--outdir={tmp_path}"], project)
     html = b'<!doctype html><link rel=icon href=data:,><script type="module" src="/esbuild.js"></script>'
     page.goto(serve({**bundle_of(tmp_path), "index.html": html}))
     page.wait_for_function("globalThis.answer")
@@ -236,3 +237,20 @@ def test_vite_serves_it_in_development(
             assert page.evaluate("answer") == logits
         finally:
             server.terminate()
+
+
+def test_a_name_that_node_imports_something_else_for_is_refused(digits_model: Path) -> None:
+    with pytest.raises(UsageError, match="Node has a module of that name"):
+        compile_file(digits_model, "wasm32-scalar", CompileOptions(name="stream", format="npm"))
+
+
+def test_older_resolvers_find_the_main_file(digits: Artifact) -> None:
+    described = json.loads(digits.files["package.json"])
+    assert (described["main"], described["types"]) == ("./digits.js", "./digits.d.ts")
+
+
+def test_a_worker_whose_script_is_missing_says_so(any_page: AnyPage, serve: Serve, digits: Artifact) -> None:
+    files = {name: content for name, content in digits.files.items() if "thread" not in name}
+    any_page.goto(serve(files))
+    script = """async () => (await import("/digits.worker.js")).loadInWorker().catch((error) => error.message)"""
+    assert any_page.evaluate(script) == "digits: the worker failed: its script cannot be loaded"

@@ -8,15 +8,31 @@ from typing import Any
 
 from tinycast.artifact import Artifact
 from tinycast.emit import inline_loader, model_script, module_parts, render_script, seal
+from tinycast.errors import UsageError
 
 # npm wants one; whoever publishes the package gives it a version of its own.
 _VERSION = "0.1.0"
+# Of that name Node imports its own module, not the package.
+_NODE_MODULES = """
+assert async_hooks buffer child_process cluster console constants crypto dgram diagnostics_channel dns domain events
+fs http http2 https inspector module net os path perf_hooks process punycode querystring readline repl stream
+string_decoder sys timers tls trace_events tty url util v8 vm wasi worker_threads zlib
+"""
 
 
 def add_npm(package: Artifact) -> Artifact:
-    """Add package.json, README.md, and the entry points `inline`, `worker` and, where samples fit, `audio`."""
+    """Add package.json, README.md, and the entry points `inline`, `worker` and, where samples fit, `audio`.
+
+    Raises UsageError for the name of a module of Node.
+    """
     manifest = package.manifest
     name = manifest["name"]
+    if name in _NODE_MODULES.split():
+        raise UsageError(
+            f"a package named {name!r} cannot be imported: Node has a module of that name",
+            where="--name",
+            fix=f"choose another name: --name {name}_model",
+        )
     has_audio = _takes_samples(manifest)
     has_weights = len(module_parts(package)) > 1
 
@@ -51,6 +67,9 @@ def _package_json(manifest: Mapping[str, Any], entries: list[str], files: list[s
         "version": _VERSION,
         "description": f"A neural network as one WebAssembly file, compiled by tinycast {manifest['tinycast']}",
         "type": "module",
+        # Older resolvers read these instead of the exports.
+        "main": f"./{name}.js",
+        "types": f"./{name}.d.ts",
         "sideEffects": sorted(f"./{file}" for file in files if file.endswith(("-thread.js", "-processor.js"))),
         "exports": {
             **{key: {"types": f"./{stem}.d.ts", "default": f"./{stem}.js"} for key, stem in modules.items()},
