@@ -69,7 +69,7 @@ export class Ports {
   quantize(values, key = 0) {
     const port = this.#quantized(this.find("input", key));
     const elements = new ARRAYS[port.dtype](values.length);
-    const [low, high] = limits(elements);
+    const [low, high] = limits(port.dtype);
     const scale = Math.fround(port.scale);
     for (let i = 0; i < values.length; ++i) {
       const steps = Math.fround(Math.fround(values[i]) / scale);
@@ -286,9 +286,8 @@ function names(ports) {
   return ports.map((port) => JSON.stringify(port.name)).join(", ");
 }
 
-/** The least and the greatest value of an integer array's elements. */
-function limits(elements) {
-  const bits = 8 * elements.BYTES_PER_ELEMENT;
-  const signed = elements[Symbol.toStringTag].startsWith("I");
-  return signed ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
+/** The least and the greatest value of an integer type. */
+function limits(dtype) {
+  const bits = dtype.replace(/\D+/, "");
+  return dtype.startsWith("i") ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
 }

@@ -30,6 +30,7 @@ function makeInput(port, changed) {
   const range = make("select", {}, ...Object.keys(RANGES).map((name) => make("option", { textContent: name })));
   range.value = likelyRange(port);
   const invert = make("input", { type: "checkbox" });
+  const blueFirst = make("input", { type: "checkbox" });
   const seen = make("div", { className: "seen" }, preview, "What the model sees");
   let pixels = null;
 
@@ -39,9 +40,9 @@ function makeInput(port, changed) {
     if (pixels) {
       showPixels(preview, pixels, picture, invert.checked);
     }
-    changed(pixels && arrange(pixels, picture, RANGES[range.value], invert.checked));
+    changed(pixels && arrange(pixels, picture, RANGES[range.value], invert.checked, blueFirst.checked));
   }
-  range.onchange = invert.onchange = () => changedPixels();
+  range.onchange = invert.onchange = blueFirst.onchange = () => changedPixels();
   const settings = make(
     "div",
     {},
@@ -50,7 +51,13 @@ function makeInput(port, changed) {
       "details",
       {},
       make("summary", {}, "Values of pixels"),
-      make("div", { className: "row" }, make("label", {}, "Black to white is ", range), make("label", { className: "check" }, invert, "Invert")),
+      make(
+        "div",
+        { className: "row" },
+        make("label", {}, "Black to white is ", range),
+        make("label", { className: "check" }, invert, "Invert"),
+        make("label", { className: "check", hidden: !(picture?.channels > 1) }, blueFirst, "Blue before red"),
+      ),
     ),
   );
   const sources = sourcesOf(port, changed, changedPixels);
@@ -79,7 +86,7 @@ function makeInput(port, changed) {
   );
   const tabs = make("div", { className: "sources", role: "radiogroup", "aria-label": "Source of the input" }, ...choices);
   tabs.hidden = titles.length === 1;
-  const legend = make("legend", {}, `${port.name}: ${port.dtype} ${port.shape.join(" × ")}`);
+  const legend = make("legend", {}, describe(port));
   const element = make("fieldset", {}, legend, tabs, place, settings);
   return { element, start: () => choose(titles[0]) };
 }

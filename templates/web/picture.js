@@ -48,17 +48,32 @@ function sampleInk(canvas, width, height, isCentred) {
   return values;
 }
 
+/** Where a channel of a pixel lies in an input or output. */
+const placeOf = ({ channels, height, width, isLast }, pixel, channel) =>
+  isLast ? channels * pixel + channel : height * width * channel + pixel;
+
 /** Numbers from 0 to 1, pixel by pixel, all channels together, in the order and range that the model takes. */
-function arrange(pixels, { channels, height, width, isLast }, [low, high], isInverted) {
+function arrange(pixels, shape, range, isInverted, isBlueFirst) {
+  const { channels } = shape;
   const values = new Float32Array(pixels.length);
-  for (let pixel = 0; pixel < height * width; ++pixel) {
-    for (let channel = 0; channel < channels; ++channel) {
-      const value = pixels[channels * pixel + channel];
-      const place = isLast ? channels * pixel + channel : height * width * channel + pixel;
-      values[place] = low + (high - low) * (isInverted ? 1 - value : value);
-    }
-  }
+  pixels.forEach((value, index) => {
+    const channel = index % channels;
+    const [low, high] = range[channel % range.length];
+    const place = isBlueFirst && channel < 3 ? 2 - channel : channel;
+    values[placeOf(shape, Math.floor(index / channels), place)] = low + (high - low) * (isInverted ? 1 - value : value);
+  });
   return values;
+}
+
+/** An output of a picture's shape as pixels from 0 to 1, and the numbers that are black and white in it. */
+function pixelsOf(values, shape) {
+  const [low, high] = extent(values);
+  const [black, white] = [[0, 1], [0, 255]].find(([least, most]) => low >= least && high <= most) ?? [low, high];
+  const pixels = Float32Array.from(values, (_, index) => {
+    const place = placeOf(shape, Math.floor(index / shape.channels), index % shape.channels);
+    return (values[place] - black) / (white - black || 1);
+  });
+  return { pixels, black, white };
 }
 
 /** Shows pixels as the model sees them. */
@@ -68,7 +83,7 @@ function showPixels(canvas, pixels, { channels, height, width }, isInverted) {
   const image = new ImageData(width, height);
   for (let pixel = 0; pixel < height * width; ++pixel) {
     for (let i = 0; i < 3; ++i) {
-      const value = pixels[channels * pixel + (channels === 3 ? i : 0)];
+      const value = pixels[channels * pixel + (channels >= 3 ? i : 0)];
       image.data[4 * pixel + i] = 255 * (isInverted ? 1 - value : value);
     }
     image.data[4 * pixel + 3] = 255;
@@ -111,20 +126,24 @@ function makePad(shape, changed) {
     const box = canvas.getBoundingClientRect();
     return { x: ((event.clientX - box.left) * canvas.width) / box.width, y: ((event.clientY - box.top) * canvas.height) / box.height };
   }
+  // One finger draws, and the main button.
   canvas.onpointerdown = (event) => {
+    if (!event.isPrimary || event.button !== 0) {
+      return;
+    }
     canvas.setPointerCapture(event.pointerId);
     last = place(event);
     line(last, last);
   };
   canvas.onpointermove = (event) => {
-    if (last) {
+    if (last && event.isPrimary) {
       const next = place(event);
       line(last, next);
       last = next;
     }
   };
-  canvas.onpointerup = canvas.onpointercancel = () => {
-    last = null;
+  canvas.onpointerup = canvas.onpointercancel = (event) => {
+    last = event.isPrimary ? null : last;
   };
   const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   canvas.onkeydown = (event) => {
@@ -181,7 +200,7 @@ function makePicture(shape, changed) {
       pixels.forEach((_, i) => {
         const at = 4 * Math.floor(i / shape.channels);
         const grey = 0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2];
-        pixels[i] = (shape.channels === 3 ? data[at + (i % 3)] : grey) / 255;
+        pixels[i] = (shape.channels === 1 ? grey : data[at + (i % shape.channels)]) / 255;
       });
       status.textContent = `${blob.name ?? "The picture"}: ${bitmap.width} × ${bitmap.height} pixels`;
       changed(pixels);

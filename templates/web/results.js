@@ -1,9 +1,12 @@
 
-// What the model says: classes as bars, long outputs as a line, a single number as itself.
+// What the model says: classes as bars, pictures as pictures, long outputs as a line, a single number as itself.
 
 const MOST_BARS = 12;
-const MOST_CLASSES = 2000;
-const CLASSES = 64;
+const MOST_LISTED = 16;
+const FEW = 4;
+// Outputs of so many numbers are scores of classes: few, or as many as a well-known data set has.
+const MOST_CLASSES = 64;
+const CLASSES = [100, 365, 521, 527, 1000, 1001];
 
 /** Probabilities of an output: itself if that is what it holds, else its softmax. */
 function probabilities(values) {
@@ -11,7 +14,7 @@ function probabilities(values) {
   if (values.every((value) => value >= -1e-6 && value <= 1 + 1e-6) && Math.abs(sum - 1) < 0.05) {
     return { shares: values, isSoftmax: false };
   }
-  const most = Math.max(...values);
+  const [, most] = extent(values);
   const powers = values.map((value) => Math.exp(value - most));
   const total = powers.reduce((a, b) => a + b, 0);
   return { shares: powers.map((power) => power / total), isSoftmax: true };
@@ -23,14 +26,11 @@ function ranked(values) {
   return values.length <= MOST_BARS ? order : order.sort((a, b) => values[b] - values[a]).slice(0, MOST_BARS);
 }
 
-/** A panel for one output; `update(values)` takes real numbers, `clear()` none. `nameOf(index)` names a class. */
+/** A panel for one output; `update(values)` takes real numbers, `clear()` none. `nameOf(index, port)` names a class. */
 function makeOutput(port, nameOf) {
-  const count = size(port.shape);
-  const legend = make("p", { className: "note" }, `${port.name}: ${port.dtype} ${port.shape.join(" × ")}`);
-  const strong = make("strong", {}, "–");
+  const strong = make("strong", { role: "status" }, "–");
   const detail = make("span", { className: "note" });
-  const answer = make("p", { className: "answer", role: "status", "aria-live": "polite" }, strong, detail);
-  const isClasses = !port.dynamic_axes.length && count > 1 && count <= MOST_CLASSES && count === Math.max(...port.shape) && (count <= CLASSES || count === 1000);
+  const answer = make("p", { className: "answer" }, strong, detail);
   const tell = (text, more) => {
     if (strong.textContent !== text) {
       strong.textContent = text;
@@ -38,23 +38,64 @@ function makeOutput(port, nameOf) {
     answer.classList.toggle("long", text.length > 4);
     detail.textContent = more;
   };
-  if (!isClasses) {
-    const wave = makeWave(`Values of ${port.name}`);
-    const list = make("p", { className: "note" });
-    const update = (values) => {
-      const mean = values.reduce((a, b) => a + b, 0) / values.length;
-      const { length } = values; // less than the count where the size depends on data
-      tell(length ? mean.toPrecision(4) : "–", length === 1 ? "" : `mean of ${length} values`);
-      wave.update(values);
-      list.textContent = `${Array.from(values.slice(0, 16), (value) => value.toPrecision(4)).join("  ")}${length > 16 ? "  …" : ""}`;
-    };
-    const clear = () => {
+  const { rest, update, clear, lacksNames } = isScores(port) ? makeScores(port, nameOf, tell) : makeValues(port, nameOf, tell);
+  const element = make("section", { className: "output" }, make("h3", {}, describe(port)), answer, ...rest);
+  return {
+    element,
+    update,
+    clear: () => {
       tell("–", "waiting for an input");
-      list.textContent = "";
-    };
-    return { element: make("div", {}, answer, ...(count < 8 ? [] : [wave.svg]), list, legend), update, clear };
-  }
+      clear();
+    },
+    lacksNames,
+  };
+}
 
+/** Whether an output has a score for each class. */
+function isScores(port) {
+  const count = size(port.shape);
+  const isList = count > 1 && count === Math.max(...port.shape) && !port.dynamic_axes.length && !isInteger(port);
+  return isList && (port.classes !== undefined || count <= MOST_CLASSES || CLASSES.includes(count));
+}
+
+/** What an output shows of numbers that are no scores; `tell(text, more)` shows the answer. */
+function makeValues(port, nameOf, tell) {
+  const wave = makeWave(`Values of ${port.name}`);
+  const list = make("p", { className: "note" });
+  const picture = port.dynamic_axes.length ? null : pictureShape(port.shape);
+  const canvas = make("canvas", { className: "picture", role: "img", "aria-label": `${port.name} as a picture`, hidden: true });
+  const show = (value) => (isInteger(port) ? String(value) : value.toPrecision(4));
+  const update = (values) => {
+    const { length } = values; // less than the count where the size depends on data
+    if (length > 0 && length <= FEW) {
+      tell(Array.from(values, (value) => (port.classes ? nameOf(value, port) : show(value))).join(", "), "");
+      list.textContent = "";
+      return;
+    }
+    const mean = values.reduce((a, b) => a + b, 0) / length;
+    tell(length ? mean.toPrecision(4) : "–", length ? `mean of ${length} values` : "no values");
+    list.textContent = `${Array.from(values.slice(0, MOST_LISTED), show).join(", ")}${length > MOST_LISTED ? ", …" : ""}`;
+    if (picture) {
+      const { pixels, black, white } = pixelsOf(values, picture);
+      showPixels(canvas, pixels, picture, false);
+      canvas.hidden = false;
+      list.textContent = `Black is ${show(black)}, white ${show(white)}.`;
+    } else {
+      wave.update(values);
+    }
+  };
+  const clear = () => {
+    list.textContent = "";
+    canvas.hidden = true;
+    wave.update([]);
+  };
+  const chart = picture ? [canvas] : size(port.shape) < 8 ? [] : [wave.svg];
+  return { rest: [...chart, list], update, clear };
+}
+
+/** What an output shows of scores: a bar for each class, or for the best. */
+function makeScores(port, nameOf, tell) {
+  const count = size(port.shape);
   const body = make("tbody");
   const rows = Array.from({ length: Math.min(count, MOST_BARS) }, () => {
     const row = { name: make("th", { scope: "row" }), bar: make("i"), share: make("td") };
@@ -62,28 +103,29 @@ function makeOutput(port, nameOf) {
     body.append(row.element);
     return row;
   });
-  const head = ["Class", "", "Share"].map((text) => make("th", { scope: "col", textContent: text }));
-  const table = make("table", { className: "scores" }, make("thead", {}, make("tr", {}, ...head)), body);
+  const [first, last] = ["Class", "Share"].map((text) => make("th", { scope: "col", textContent: text }));
+  const table = make("table", { className: "scores" }, make("thead", {}, make("tr", {}, first, make("td"), last)), body);
   const update = (values) => {
     const { shares, isSoftmax } = probabilities(values);
     const best = shares.indexOf(Math.max(...shares));
-    tell(nameOf(best), `${(100 * shares[best]).toFixed(1)} %${isSoftmax ? " by softmax" : ""}`);
+    tell(nameOf(best, port), `${(100 * shares[best]).toFixed(1)} %${isSoftmax ? " by softmax" : ""}`);
     ranked(shares).forEach((index, place) => {
       const row = rows[place];
-      row.name.textContent = nameOf(index);
+      row.element.hidden = false;
+      row.name.textContent = row.name.title = nameOf(index, port);
       row.bar.style.width = `${100 * shares[index]}%`;
       row.share.textContent = `${(100 * shares[index]).toFixed(1)} %`;
       row.element.classList.toggle("best", index === best);
     });
   };
   const clear = () => {
-    tell("–", "waiting for an input");
     for (const [index, row] of rows.entries()) {
-      row.name.textContent = count <= MOST_BARS ? nameOf(index) : "";
+      row.element.hidden = count > MOST_BARS; // which of them, an input has to tell
+      row.name.textContent = nameOf(index, port);
       row.bar.style.width = 0;
       row.share.textContent = "";
       row.element.classList.remove("best");
     }
   };
-  return { element: make("div", {}, answer, table, legend), update, clear, hasClasses: true };
+  return { rest: [table], update, clear, lacksNames: port.classes === undefined };
 }

@@ -5,6 +5,8 @@ const MOST_SAMPLES = 32768;
 const SOUND_RATES = [8000, 16000, 22050, 44100, 48000];
 const LISTEN_EVERY_MS = 200;
 const MOTION_EVERY = 8;
+const SENSOR_MS = 2000;
+const NO_SENSOR = "This device has no motion sensor. Numbers can be typed or pasted instead.";
 
 /** The number of samples, where a shape is that of a window of sound: long, and all of it along one axis. */
 function soundLength(shape) {
@@ -33,8 +35,14 @@ function makeMicrophone(length, changed) {
   let stop = null;
 
   async function start() {
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+    if (!navigator.mediaDevices) {
+      throw new Error("browsers give it to pages from https or from this machine only.");
+    }
     const context = new AudioContext({ sampleRate: Number(rate.value) });
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } }).catch((error) => {
+      context.close();
+      throw error;
+    });
     const fftSize = 2 ** Math.max(5, Math.ceil(Math.log2(length)));
     const analyser = new AnalyserNode(context, { fftSize });
     context.createMediaStreamSource(stream).connect(analyser);
@@ -80,7 +88,7 @@ function makeMotion({ axes, isLast, length }, changed) {
 
   function felt({ accelerationIncludingGravity: a, rotationRate: r }) {
     if (a?.x == null) {
-      status.textContent = "This device has no motion sensor. Numbers can be typed or pasted instead.";
+      status.textContent = NO_SENSOR;
       return;
     }
     rows.push([a.x, a.y, a.z, r?.alpha ?? 0, r?.beta ?? 0, r?.gamma ?? 0].slice(0, axes));
@@ -108,29 +116,40 @@ function makeMotion({ axes, isLast, length }, changed) {
     turn(!isOn);
     if (isOn) {
       status.textContent = "Waiting for the sensor…";
+      setTimeout(() => isOn && events === 0 && (status.textContent = NO_SENSOR), SENSOR_MS);
     }
   };
   return { element: make("div", {}, button, wave.svg, status), stop: () => turn(false) };
 }
 
-/** Numbers as text: any separators will do. `changed(values)` gets them when there are as many as the model takes. */
+/** Numbers as text: any separators will do. `changed(values)` gets them if the model takes them, else null. */
 function makeNumbers(port, changed) {
   const length = size(port.shape);
-  const field = make("textarea", { spellcheck: false, "aria-label": `${length} numbers for ${port.name}` });
+  const rows = Math.min(6, Math.ceil(length / 6) + 1);
+  const count = `${length} number${length === 1 ? "" : "s"}`;
+  const field = make("textarea", { spellcheck: false, rows, "aria-label": `${count} for ${port.name}` });
   const status = make("p", { className: "note", role: "status" });
   const [low, high] = holds(port) ?? [0, 1];
-  const isInteger = port.scale === null && !port.dtype.startsWith("float");
+  const [least, most] = !isInteger(port) ? [-Infinity, Infinity] : port.dtype === "bool" ? [0, 1] : limits(port.dtype);
+  const fits = (value) => value >= least && value <= most && (!isInteger(port) || Number.isInteger(value));
 
   function tell() {
-    const values = field.value.split(/[\s,;[\](){}]+/).filter(Boolean).map(Number);
-    const wrong = values.findIndex((value) => !Number.isFinite(value));
-    if (wrong >= 0 || values.length !== length) {
-      const problem = wrong >= 0 ? `number ${wrong + 1} is none` : `${values.length} numbers`;
-      status.textContent = `${problem}; the model takes ${length}.`;
+    const words = field.value.split(/[\s,;[\](){}]+/).filter(Boolean);
+    const values = Float64Array.from(words, Number);
+    const wrong = words.find((_, index) => !Number.isFinite(values[index]));
+    const outside = values.find((value) => !fits(value));
+    if (wrong !== undefined) {
+      status.textContent = `“${wrong}” is not a number; the model takes ${length}.`;
+    } else if (values.length !== length) {
+      status.textContent = `${values.length} numbers; the model takes ${length}.`;
+    } else if (outside !== undefined) {
+      status.textContent = `${outside} is no ${port.dtype}.`;
+    } else {
+      status.textContent = `${count}.`;
+      changed(values);
       return;
     }
-    status.textContent = `${length} numbers.`;
-    changed(Float32Array.from(values));
+    changed(null);
   }
   function fill(number) {
     field.value = Array.from({ length }, number).join(" ");
@@ -138,7 +157,7 @@ function makeNumbers(port, changed) {
   }
   field.oninput = tell;
   // Integers without a scale are often indices: small ones are safe.
-  const random = () => (isInteger ? Math.floor(2 * Math.random()) : (low + (high - low) * Math.random()).toPrecision(4));
+  const random = () => (isInteger(port) ? Math.floor(2 * Math.random()) : (low + (high - low) * Math.random()).toPrecision(4));
   const buttons = make(
     "div",
     { className: "row" },

@@ -13,7 +13,7 @@ import pytest
 from emit.small_model import small_model
 from playwright.sync_api import Page
 from tinycast.artifact import Artifact
-from tinycast.emit import wasm_package
+from tinycast.emit import model_script, wasm_package
 from tinycast.errors import UsageError
 from tinycast.execute.inputs import to_port
 from tinycast.package import package
@@ -254,3 +254,18 @@ def test_a_worker_whose_script_is_missing_says_so(any_page: AnyPage, serve: Serv
     any_page.goto(serve(files))
     script = """async () => (await import("/digits.worker.js")).loadInWorker().catch((error) => error.message)"""
     assert any_page.evaluate(script) == "digits: the worker failed: its script cannot be loaded"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "limits"), [("int8", [-128, 127]), ("uint16", [0, 65535]), ("int4", [-8, 7]), ("uint2", [0, 3])]
+)
+def test_quantized_numbers_stay_within_their_type(tmp_path: Path, dtype: str, limits: list[int]) -> None:
+    """Also types narrower than the elements that hold them."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node on PATH")
+    port = {"index": 0, "name": "x", "dtype": dtype, "scale": 1, "zero_point": 0}
+    usage = f"const ports = new Ports({json.dumps({'name': 'm', 'inputs': [port], 'outputs': []})});\n"
+    usage += "console.log(JSON.stringify(Array.from(ports.quantize([-1e6, 1e6]))));\n"
+    (tmp_path / "ports.mjs").write_text(model_script().decode() + usage)
+    assert json.loads(run([node, "ports.mjs"], tmp_path)) == limits

@@ -35,8 +35,8 @@ def add_web(package: Artifact) -> Artifact:
         script_hash=_source_hash(script),
         style_hash=_source_hash(style),
         summary=_summary(manifest),
-        memory_note=f"{_kilobytes(manifest['arena_bytes'])} of it for activations",
-        download=_kilobytes(sum(len(gzip.compress(content, 9, mtime=0)) for content in loaded)),
+        memory_note=f"{_size(manifest['arena_bytes'])} of it for activations",
+        download=_size(sum(len(gzip.compress(content, 9, mtime=0)) for content in loaded)),
         download_note=f"gzip, {name}.wasm and its loader",
     )
     return seal(manifest, {**package.files, "index.html": page})
@@ -58,11 +58,17 @@ def _source_hash(content: bytes) -> str:
 
 def _summary(manifest: Mapping[str, Any]) -> str:
     layers = len(manifest["layers"])
-    return (
-        f"{layers} layer{'' if layers == 1 else 's'}, {manifest['macs']:,} multiply-accumulates, "
-        f"{_kilobytes(manifest['weights_bytes'])} of weights"
-    )
+    parts = [f"{layers} layer{'' if layers == 1 else 's'}"]
+    if manifest["macs"]:
+        parts.append(f"{manifest['macs']:,} multiply-accumulates")
+    if manifest["weights_bytes"]:
+        parts.append(f"{_size(manifest['weights_bytes'])} of weights")
+    return ", ".join(parts)
 
 
-def _kilobytes(count: int) -> str:
-    return f"{count / 1000:.1f} KB" if count < 100_000 else f"{count / 1000:,.0f} KB"
+def _size(count: int) -> str:
+    """Bytes in a unit that leaves three digits or so."""
+    if count < 1000:
+        return f"{count} byte{'' if count == 1 else 's'}"
+    thousands, unit = (count / 1000, "KB") if count < 1_000_000 else (count / 1_000_000, "MB")
+    return f"{thousands:.1f} {unit}" if thousands < 100 else f"{thousands:,.0f} {unit}"
