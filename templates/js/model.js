@@ -249,7 +249,7 @@ export class Model extends Ports {
   /** Each input with the values given for it, checked. */
   #pair(inputs) {
     let pairs;
-    if (ArrayBuffer.isView(inputs)) {
+    if (ArrayBuffer.isView(inputs) || typeof inputs?.[0] === "number") {
       pairs = [[0, inputs]];
     } else if (Array.isArray(inputs)) {
       pairs = [...inputs.entries()];

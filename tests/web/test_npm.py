@@ -19,7 +19,7 @@ from tinycast.execute.inputs import to_port
 from tinycast.package import package
 from tinycast.pipeline import CompileOptions, compile_file, link
 from tinycast.target.load import load_target
-from web.fixtures import CSP, AnyPage, Serve, npm_tool
+from web.fixtures import CSP, Serve, npm_tool
 
 USAGE = """
 import { compile, instantiate, load, type Model, type Outputs } from "digits";
@@ -247,13 +247,6 @@ def test_a_name_that_node_imports_something_else_for_is_refused(digits_model: Pa
 def test_older_resolvers_find_the_main_file(digits: Artifact) -> None:
     described = json.loads(digits.files["package.json"])
     assert (described["main"], described["types"]) == ("./digits.js", "./digits.d.ts")
-
-
-def test_a_worker_whose_script_is_missing_says_so(any_page: AnyPage, serve: Serve, digits: Artifact) -> None:
-    files = {name: content for name, content in digits.files.items() if "thread" not in name}
-    any_page.goto(serve(files))
-    script = """async () => (await import("/digits.worker.js")).loadInWorker().catch((error) => error.message)"""
-    assert any_page.evaluate(script) == "digits: the worker failed: its script cannot be loaded"
 
 
 @pytest.mark.parametrize(
