@@ -11,12 +11,12 @@ function sourcesOf(port, changed, changedPixels) {
     }
     sources.Picture = () => makePicture(picture, changedPixels);
   }
-  const samples = soundLength(port.shape);
+  const samples = isInteger(port) ? 0 : soundLength(port.shape);
   if (samples) {
     sources.Microphone = () => makeMicrophone(samples, changed);
   }
   const motion = motionShape(port.shape);
-  if (motion && !picture) {
+  if (motion && !picture && !isInteger(port)) {
     sources.Motion = () => makeMotion(motion, changed);
   }
   sources.Numbers = () => makeNumbers(port, changed);

@@ -26,9 +26,11 @@ function shorten(name) {
 }
 
 /** A row for each layer with its share of the time; of many layers for the slowest only, until asked for all. */
-function showLayers(times, isAll = LAYERS.length <= MOST_LAYERS) {
+function showLayers(times, isAll = LAYERS.length <= 1.5 * MOST_LAYERS) {
   const total = times.reduce((a, b) => a + b, 0) || 1;
   const [, most] = extent([1e-9, ...times]);
+  const [factor, unit] = total < 10 ? [1000, "µs"] : [1, "ms"];
+  byId("unit").textContent = unit;
   const slowest = [...times.keys()].sort((a, b) => times[b] - times[a]).slice(0, isAll ? times.length : MOST_LAYERS);
   byId("all-layers").hidden = isAll;
   byId("all-layers").textContent = `Show all ${LAYERS.length} layers, not only the slowest`;
@@ -46,7 +48,7 @@ function showLayers(times, isAll = LAYERS.length <= MOST_LAYERS) {
         // Names of fused operators may break after each plus.
         make("th", { scope: "row" }, op.replaceAll("QuantizeLinear", "Quantize").replaceAll("+", "+\u200b"), make("small", { title: name }, shorten(name))),
         cell,
-        make("td", {}, (1000 * times[index]).toFixed(times[index] > 0 && times[index] < 1e-4 ? 3 : 1)),
+        make("td", {}, (factor * times[index]).toFixed(times[index] > 0 && factor * times[index] < 0.1 ? 3 : 1)),
       );
     }),
   );
@@ -57,8 +59,9 @@ async function measure() {
   byId("measure").disabled = true;
   const model = await load();
   try {
-    // Layers first: by then the engine has optimized the code.
+    byId("latency").textContent = showTime(await measureLatency(model));
     showLayers(await measureLayers(model, LAYERS.length));
+    // Again, since by now the engine has optimized the code.
     byId("latency").textContent = showTime(await measureLatency(model));
   } catch (error) {
     byId("latency").textContent = "–";

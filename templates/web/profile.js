@@ -42,9 +42,11 @@ async function measureLayers(model, count) {
       await pause();
     }
   }
-  // Whatever else the machine does only adds to a time: the least one is that of the layers.
-  const least = times.map((list) => Math.min(...list));
-  return Array.from({ length: count }, (_, layer) => Math.max(0, least[layer + 1] - least[layer]));
+  // Whatever else the machine does only adds to a time: the least one is that of the layers, and more of them take no
+  // less. So the differences add up to the time of all.
+  let least = Infinity;
+  const ends = times.map((list) => Math.min(...list)).reverse().map((time) => (least = Math.min(least, time))).reverse();
+  return Array.from({ length: count }, (_, layer) => ends[layer + 1] - ends[layer]);
 }
 
 function median(numbers) {

@@ -4,9 +4,9 @@
 const MOST_BARS = 12;
 const MOST_LISTED = 16;
 const FEW = 4;
-// Outputs of so many numbers are scores of classes: few, or as many as a well-known data set has.
-const MOST_CLASSES = 64;
-const CLASSES = [100, 365, 521, 527, 1000, 1001];
+// Outputs of so many numbers are taken for scores of classes: few, or as many as no layer has for its width. Those of
+// ImageNet are an exception.
+const isCountOfClasses = (count) => count <= 64 || count === 1000 || (count <= 1001 && count % 8 !== 0);
 
 /** Probabilities of an output: itself if that is what it holds, else its softmax. */
 function probabilities(values) {
@@ -55,7 +55,7 @@ function makeOutput(port, nameOf) {
 function isScores(port) {
   const count = size(port.shape);
   const isList = count > 1 && count === Math.max(...port.shape) && !port.dynamic_axes.length && !isInteger(port);
-  return isList && (port.classes !== undefined || count <= MOST_CLASSES || CLASSES.includes(count));
+  return isList && (port.classes !== undefined || isCountOfClasses(count));
 }
 
 /** What an output shows of numbers that are no scores; `tell(text, more)` shows the answer. */

@@ -23,7 +23,7 @@ const RANGES = {
 
 /** The usual range of pixels that fits what the input holds best. */
 function likelyRange(port) {
-  const held = holds(port);
+  const held = isInteger(port) ? limits(port.dtype) : holds(port);
   if (held === null) {
     return "0 to 1";
   }

@@ -120,6 +120,8 @@ def test_it_says_what_the_model_takes(opened: Page, web: Artifact) -> None:
     times = [float(row.split()[-1]) for row in rows]
     assert all(time >= 0 for time in times)
     assert sum(times) > 1
+    latency, unit = opened.locator("#latency").inner_text().split()
+    assert sum(times) < 3 * float(latency) * {"µs": 1, "ms": 1000}[unit]
 
 
 def test_it_loads_nothing_and_trusts_only_itself(web: Artifact, page: Page, serve: Serve) -> None:

@@ -176,6 +176,30 @@ def test_pixels_as_imagenet_has_them(page: Page, serve: Serve, tmp_path: Path) -
     np.testing.assert_allclose([float(text) for text in answers(page)], swapped, atol=0.01)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "shape", "sources"),
+    [
+        (TensorProto.UINT8, [1, 16, 16, 3], ["Picture", "Numbers"]),
+        (TensorProto.INT32, [1, 2048], ["Numbers"]),
+        (TensorProto.FLOAT, [1, 2048], ["Microphone", "Numbers"]),
+    ],
+)
+def test_integers_are_pixels_at_most(
+    page: Page, serve: Serve, tmp_path: Path, dtype: int, shape: list[int], sources: list[str]
+) -> None:
+    """Those of a byte from 0 to 255, as cameras give them."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["c"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["c"], ["y"], keepdims=0),
+    ]
+    page.goto(serve(page_of(tmp_path, nodes, [("x", dtype, shape)], [("y", TensorProto.FLOAT, [])]).files))
+    page.locator(".answer").wait_for()
+    assert page.locator(".sources label").all_inner_texts() == sources
+    if "Picture" in sources:
+        page.locator("input[type=file]").set_input_files(red_above_white(page))
+        expect(page.locator(".answer strong")).to_have_text("255.0")
+
+
 def deep(folder: Path) -> Artifact:
     """80 layers with names longer than a phone is wide."""
     weights = np.random.default_rng(3).standard_normal((8, 8)).astype(np.float32)
