@@ -2,7 +2,7 @@
 // One panel an input: where its numbers come from, chosen by its shape.
 
 /** The sources that fit an input's shape, the best first, by title. Each is made with `changed(values)`. */
-function sourcesOf(port, changed, changedPixels) {
+function sourcesOf(port, isStream, changed, changedPixels) {
   const sources = {};
   const picture = pictureShape(port.shape);
   if (picture) {
@@ -11,9 +11,9 @@ function sourcesOf(port, changed, changedPixels) {
     }
     sources.Picture = () => makePicture(picture, changedPixels);
   }
-  const samples = isInteger(port) ? 0 : soundLength(port.shape);
+  const samples = isInteger(port) ? 0 : soundLength(port.shape, isStream);
   if (samples) {
-    sources.Microphone = () => makeMicrophone(samples, changed);
+    sources.Microphone = () => makeMicrophone(samples, isStream, changed);
   }
   const motion = motionShape(port.shape);
   if (motion && !picture && !isInteger(port)) {
@@ -23,8 +23,11 @@ function sourcesOf(port, changed, changedPixels) {
   return sources;
 }
 
-/** A panel for one input; `changed(values)` gets real numbers in the order of the input's shape, null for none. */
-function makeInput(port, changed) {
+/**
+ * A panel for one input; `changed(values)` gets real numbers in the order of the input's shape, null for none. Of a
+ * stream, what follows goes on where what came before ended.
+ */
+function makeInput(port, isStream, changed) {
   const picture = pictureShape(port.shape);
   const preview = make("canvas", { "aria-hidden": "true" });
   const range = make("select", {}, ...Object.keys(RANGES).map((name) => make("option", { textContent: name })));
@@ -60,7 +63,7 @@ function makeInput(port, changed) {
       ),
     ),
   );
-  const sources = sourcesOf(port, changed, changedPixels);
+  const sources = sourcesOf(port, isStream, changed, changedPixels);
   const titles = Object.keys(sources);
   const place = make("div");
   let current = null;

@@ -125,8 +125,9 @@ async function start() {
       tellProblem(error.message);
     }
   }
+  const isStream = model.manifest.states.length > 0;
   const inputs = model.inputs.map((port) =>
-    makeInput(port, (changed) => {
+    makeInput(port, isStream, (changed) => {
       values[port.index] = changed;
       runSoon();
     }),
@@ -139,7 +140,7 @@ async function start() {
   };
   const again = make("button", { type: "button", onclick: run }, "Run again");
   const state = make("div", { className: "state" }, make("div", { className: "row" }, again, make("button", { type: "button", onclick: forget }, "Start over")), runs);
-  state.hidden = model.manifest.states.length === 0;
+  state.hidden = !isStream;
   names.oninput = () => (count === 0 || values.includes(null) ? clear() : show());
   const naming = make("details", {}, make("summary", {}, "Name the classes"), names);
   naming.hidden = !outputs.some(({ lacksNames }) => lacksNames);

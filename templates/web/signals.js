@@ -8,10 +8,13 @@ const MOTION_EVERY = 8;
 const SENSOR_MS = 2000;
 const NO_SENSOR = "This device has no motion sensor. Numbers can be typed or pasted instead.";
 
-/** The number of samples, where a shape is that of a window of sound: long, and all of it along one axis. */
-function soundLength(shape) {
+/**
+ * The number of samples, where a shape is that of a window of sound: long, and all of it along one axis. Windows of a
+ * stream are shorter.
+ */
+function soundLength(shape, isStream) {
   const longest = Math.max(...shape);
-  return size(shape) === longest && longest >= 400 && longest <= MOST_SAMPLES ? longest : 0;
+  return size(shape) === longest && longest >= (isStream ? 80 : 400) && longest <= MOST_SAMPLES ? longest : 0;
 }
 
 /** The axes (3 or 6) and whether they come last, where a shape is that of a window of motion; else null. */
@@ -25,8 +28,43 @@ function motionShape(shape) {
   return [3, 6].includes(axes) && Math.max(...sizes) >= 8 ? { axes, isLast, length: size(shape) / axes } : null;
 }
 
-/** The last samples that the microphone heard, several times a second. `changed(values)` gets them from -1 to 1. */
-function makeMicrophone(length, changed) {
+/** Calls `hear(values)` with the last samples of a source, several times a second; returns what ends that. */
+function hearLast(source, length, hear) {
+  const fftSize = 2 ** Math.max(5, Math.ceil(Math.log2(length)));
+  const analyser = new AnalyserNode(source.context, { fftSize });
+  source.connect(analyser);
+  const heard = new Float32Array(fftSize);
+  const timer = setInterval(() => {
+    analyser.getFloatTimeDomainData(heard);
+    hear(heard.slice(fftSize - length));
+  }, LISTEN_EVERY_MS);
+  return () => clearInterval(timer);
+}
+
+/** Calls `hear(values)` with one window of a source's samples after the other, each sample once. */
+function hearAll(source, length, hear) {
+  // An AudioWorklet would have to be a file of its own.
+  const node = source.context.createScriptProcessor(1024, 1, 1);
+  const window = new Float32Array(length);
+  let filled = 0;
+  node.onaudioprocess = ({ inputBuffer }) => {
+    for (const sample of inputBuffer.getChannelData(0)) {
+      window[filled++] = sample;
+      if (filled === length) {
+        filled = 0;
+        hear(window.slice());
+      }
+    }
+  };
+  source.connect(node).connect(source.context.destination);
+  return () => (node.onaudioprocess = null);
+}
+
+/**
+ * What the microphone hears: the last samples several times a second, or all of them where the model takes a stream.
+ * `changed(values)` gets them from -1 to 1.
+ */
+function makeMicrophone(length, isStream, changed) {
   const rate = make("select", {}, ...SOUND_RATES.map((hertz) => make("option", { value: hertz, textContent: `${hertz} Hz` })));
   rate.value = 16000;
   const button = make("button", { type: "button", className: "primary", textContent: "Listen" });
@@ -43,18 +81,12 @@ function makeMicrophone(length, changed) {
       context.close();
       throw error;
     });
-    const fftSize = 2 ** Math.max(5, Math.ceil(Math.log2(length)));
-    const analyser = new AnalyserNode(context, { fftSize });
-    context.createMediaStreamSource(stream).connect(analyser);
-    const heard = new Float32Array(fftSize);
-    const timer = setInterval(() => {
-      analyser.getFloatTimeDomainData(heard);
-      const values = heard.slice(fftSize - length);
+    const end = (isStream ? hearAll : hearLast)(context.createMediaStreamSource(stream), length, (values) => {
       wave.update(values);
       changed(values);
-    }, LISTEN_EVERY_MS);
+    });
     return () => {
-      clearInterval(timer);
+      end();
       stream.getTracks().forEach((track) => track.stop());
       context.close();
     };
@@ -66,7 +98,10 @@ function makeMicrophone(length, changed) {
     } else {
       try {
         stop = await start();
-        status.textContent = `Listening: the last ${(length / rate.value).toFixed(2)} s, ${1000 / LISTEN_EVERY_MS} times a second.`;
+        const seconds = `${(length / rate.value).toFixed(2)} s`;
+        status.textContent = isStream
+          ? `Listening: ${seconds} after ${seconds}.`
+          : `Listening: the last ${seconds}, ${1000 / LISTEN_EVERY_MS} times a second.`;
       } catch (error) {
         status.textContent = `No sound: ${error.message}`;
       }

@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
-from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import NodeProto, TensorProto, helper, numpy_helper
-from playwright.sync_api import Browser, FilePayload, Page, expect
-from tinycast.artifact import Artifact
+from onnx import TensorProto, helper
+from playwright.sync_api import Page, expect
 from tinycast.pipeline import CompileOptions, compile_file
-from web.fixtures import NPM_TOOLS, Serve, npm_tool
-
-Port = tuple[str, int, list[int]]
-AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-def page_of(
-    folder: Path,
-    nodes: list[NodeProto],
-    inputs: list[Port],
-    outputs: list[Port],
-    constants: Mapping[str, np.ndarray] | None = None,
-    **options: Any,
-) -> Artifact:
-    """The package of a model with a page."""
-    takes, gives = ([helper.make_tensor_value_info(*port) for port in ports] for ports in (inputs, outputs))
-    tensors = [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()]
-    graph = helper.make_graph(nodes, "g", takes, gives, tensors)
-    path = folder / "model.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
-    return compile_file(path, "wasm32-scalar", CompileOptions(name="tried", format="web", **options))
-
-
-def doubling(folder: Path, dtype: int, shape: list[int], name: str = "y") -> Artifact:
-    nodes = [helper.make_node("Add", ["x", "x"], [name])]
-    return page_of(folder, nodes, [("x", dtype, shape)], [(name, dtype, shape)])
+from web.fixtures import Serve
+from web.page_models import Port, deep, doubling, page_of, red_above_white
 
 
 def answers(page: Page) -> list[str]:
@@ -107,6 +77,23 @@ def test_a_model_with_state_goes_on_and_starts_over(page: Page, serve: Serve, tm
     assert answers(page) == ["2.000"]
 
 
+def test_a_model_with_state_hears_every_sample(page: Page, serve: Serve, tmp_path: Path) -> None:
+    """More than five windows of a hundredth of a second in each second."""
+    nodes = [
+        helper.make_node("Add", ["x", "sum"], ["next"]),
+        helper.make_node("ReduceMax", ["next"], ["y"], keepdims=0),
+    ]
+    inputs: list[Port] = [(name, TensorProto.FLOAT, [1, 160]) for name in ("x", "sum")]
+    outputs: list[Port] = [("y", TensorProto.FLOAT, []), ("next", TensorProto.FLOAT, [1, 160])]
+    page.goto(serve(page_of(tmp_path, nodes, inputs, outputs, states={"sum": "next"}).files))
+    page.get_by_role("button", name="Listen").click()
+    page.get_by_text("Listening: 0.01 s after 0.01 s.").wait_for()
+    page.wait_for_timeout(2000)
+    page.get_by_role("button", name="Stop").click()
+    count = int(page.get_by_text("runs since the start").inner_text().split()[0])
+    assert 40 < count < 400
+
+
 def test_labels_of_a_classifier_are_shown(page: Page, serve: Serve, tmp_path: Path) -> None:
     from skl2onnx import to_onnx
     from sklearn.tree import DecisionTreeClassifier
@@ -120,22 +107,6 @@ def test_labels_of_a_classifier_are_shown(page: Page, serve: Serve, tmp_path: Pa
     assert answers(page) == ["bee", "bee"]
     assert page.locator(".scores tbody th").all_inner_texts() == ["ant", "bee", "cat"]
     assert page.get_by_text("Name the classes").is_hidden()
-
-
-def red_above_white(page: Page) -> FilePayload:
-    """A picture made by the browser's own encoder."""
-    data = page.evaluate(
-        """() => {
-          const canvas = Object.assign(document.createElement("canvas"), { width: 200, height: 200 });
-          const context = canvas.getContext("2d");
-          context.fillStyle = "#f00";
-          context.fillRect(0, 0, 200, 100);
-          context.fillStyle = "#fff";
-          context.fillRect(0, 100, 200, 100);
-          return canvas.toDataURL().split(",")[1];
-        }"""
-    )
-    return {"name": "red.png", "mimeType": "image/png", "buffer": b64decode(data)}
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -200,18 +171,6 @@ def test_integers_are_pixels_at_most(
         expect(page.locator(".answer strong")).to_have_text("255.0")
 
 
-def deep(folder: Path) -> Artifact:
-    """80 layers with names longer than a phone is wide."""
-    weights = np.random.default_rng(3).standard_normal((8, 8)).astype(np.float32)
-    names = ["x", *(f"value_{index}" for index in range(79)), "serving_default_output:0/" + 60 * "z"]
-    nodes = [
-        helper.make_node("Gemm", [a, "w"], [b], name=f"/encoder/layers.{index}/attention/{40 * 'x'}/Gemm")
-        for index, (a, b) in enumerate(pairwise(names))
-    ]
-    takes, gives = ([(name, TensorProto.FLOAT, [1, 8])] for name in (names[0], names[-1]))
-    return page_of(folder, nodes, takes, gives, {"w": weights})
-
-
 def test_of_many_layers_the_slowest_are_shown_first(page: Page, serve: Serve, tmp_path: Path) -> None:
     page.goto(serve(deep(tmp_path).files))
     page.locator("#measure:enabled").wait_for()
@@ -232,74 +191,3 @@ def test_what_zeros_stop_is_told_and_can_be_measured_again(page: Page, serve: Se
     page.get_by_role("textbox").fill("100000002")
     assert answers(page) == ["2.000"]
     assert page.locator("#problem").is_hidden()
-
-
-def test_a_second_finger_draws_nothing(chromium: Browser, serve: Serve, tmp_path: Path) -> None:
-    with chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as context:
-        page = context.new_page()
-        page.goto(serve(doubling(tmp_path, TensorProto.FLOAT, [1, 1, 28, 28]).files))
-        pad = page.locator(".pad")
-        pad.scroll_into_view_if_needed()
-        box = pad.bounding_box()
-        assert box is not None
-        client = context.new_cdp_session(page)
-
-        def touch(kind: str, *places: tuple[float, float]) -> None:
-            points = [
-                {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": index}
-                for index, (x, y) in enumerate(places)
-            ]
-            client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
-        scrolled = page.evaluate("scrollY")
-        touch("touchStart", (0.2, 0.2))
-        touch("touchMove", (0.2, 0.8))
-        touch("touchStart", (0.2, 0.8), (0.8, 0.2))
-        touch("touchMove", (0.2, 0.85), (0.8, 0.8))
-        touch("touchEnd")
-        inked = pad.evaluate(
-            """(pad) => [[0.2, 0.5], [0.8, 0.5], [0.5, 0.5]].map(([x, y]) =>
-                 pad.getContext("2d").getImageData(x * pad.width, y * pad.height, 1, 1).data[3])"""
-        )
-        assert inked == [255, 0, 0]
-        assert page.evaluate("scrollY") == scrolled
-
-
-@pytest.mark.parametrize("kind", ["picture", "deep", "numbers"])
-def test_axe_finds_nothing_and_narrow_screens_hold_it(
-    chromium: Browser, serve: Serve, tmp_path: Path, kind: str
-) -> None:
-    npm_tool("esbuild")  # skips where npm is not
-    made = {
-        "picture": lambda: doubling(tmp_path, TensorProto.FLOAT, [1, 1, 28, 28]),
-        "deep": lambda: deep(tmp_path),
-        "numbers": lambda: doubling(tmp_path, TensorProto.FLOAT, [1, 1000], "a_name_" + 80 * "y"),
-    }
-    url = serve(made[kind]().files)
-    axe = (NPM_TOOLS.parent / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-    for width, scheme in ((320, "light"), (1280, "dark")):
-        with chromium.new_context(
-            viewport={"width": width, "height": 640}, color_scheme=scheme, bypass_csp=True
-        ) as context:
-            page = context.new_page()
-            page.goto(url)
-            page.locator("#measure:enabled").wait_for()
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            page.evaluate(axe)
-            found = page.evaluate(
-                "async (values) => (await axe.run({ runOnly: { type: 'tag', values } })).violations", AXE_TAGS
-            )
-            assert [(entry["id"], [node["html"] for node in entry["nodes"]]) for entry in found] == []
-
-
-def test_bars_and_ink_are_visible_in_forced_colors(chromium: Browser, serve: Serve, tmp_path: Path) -> None:
-    with chromium.new_context(forced_colors="active", reduced_motion="reduce") as context:
-        page = context.new_page()
-        page.goto(serve(doubling(tmp_path, TensorProto.FLOAT, [1, 1, 28, 28]).files))
-        page.locator("#measure:enabled").wait_for()
-        color = "(element) => getComputedStyle(element).backgroundColor"
-        ground = page.locator(".card").first.evaluate(color)
-        assert page.locator("#layers .bar i").first.evaluate(color) != ground
-        assert page.locator(".sources :checked + span").evaluate(color) != ground
-        assert page.locator(".pad").evaluate(color) == "rgb(18, 22, 28)"  # the ink is white
-        assert page.locator(".bar i").first.evaluate("(bar) => getComputedStyle(bar).transitionDuration") == "0s"
