@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnx.helper
 import onnx.numpy_helper
+import onnx.parser
 import onnx_ir
 import pytest
 from host_batch import Array, Row, loaded, program_of, run_each_on_host
@@ -164,3 +165,19 @@ def test_narrow_weights_run_on_the_integer_kernels(row: Row, dtype: DType) -> No
         np.testing.assert_array_equal(results["net"]["y"][i].reshape(-1), ours.reshape(-1))
         real = (ours.astype(np.float32) - result.quant.zero_point[0]) * np.float32(result.quant.scale[0])
         assert np.abs(real - expected).max() <= 4 * result.quant.scale[0]  # a step a layer
+
+
+def test_an_input_quantized_to_a_narrow_type_stays_within_it() -> None:
+    """Its elements have a byte at the API, into which more would fit: so a float input stays one."""
+    proto = onnx.parser.parse_model(
+        """<ir_version: 10, opset_import: ["" : 21]> g (float[4] x) => (float[4] y)
+        <float scale = {0.5}, int4 zero = {0}> {
+          a = QuantizeLinear(x, scale, zero) b = DequantizeLinear(a, scale, zero) y = Neg(b)
+        }"""
+    )
+    model = loaded(proto)
+    x = np.array([[-100, -4, 1, 100]], np.float32)
+    (expected,) = Session(model).run({"x": x[0]}).values()
+    results, failures = run_each_on_host({"narrow": model}, {"narrow": {"x": x}})
+    assert not failures
+    np.testing.assert_array_equal(results["narrow"]["y"][0], expected)

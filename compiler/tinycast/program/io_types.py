@@ -111,8 +111,9 @@ def strip_edges(program: Program, *, float_api: bool = False) -> int:
         ops = {c.op for c in readers}
         if i in kept_inputs or value in program.outputs or value.dtype is not DType.FLOAT32:
             continue
-        if len(ops) == 1 and isinstance(readers[0].op, Quantize):
-            op = readers[0].op
+        op = readers[0].op if len(ops) == 1 else None
+        # A caller's elements may be any of the type: a narrower range (INT4 in a byte) is this operator's to keep.
+        if isinstance(op, Quantize) and (op.low, op.high) == op.dtype.bounds:
             raw = Value(value.name, value.shape, op.dtype, quant=Quant((op.scale,), (op.zero_point,)))
             program.inputs[i] = raw
             for call in readers:
