@@ -17,6 +17,7 @@ import numpy.typing as npt
 import onnx
 import onnx.parser
 import onnx_ir
+from emit.compilers import STRICT, compiler_command, lay_out, run
 from tinycast.errors import TinycastError
 from tinycast.execute.host import HostDriver
 from tinycast.ir.graph import Program
@@ -140,10 +141,14 @@ def run_on_host(
 ) -> dict[str, dict[str, Array]]:
     """Compile all models into one program, run it under ASan and UBSan, and return each model's outputs.
 
-    Every model needs the same number of samples.
+    Every model needs the same number of samples. The C has to be free of warnings.
     """
     compiled = compile_model(joined(models), HOST, "batch", "0" * 64)
     artifact = build(compiled, "c")
+    with tempfile.TemporaryDirectory() as folder:
+        sources = lay_out(artifact.files, Path(folder))
+        command = [*compiler_command("gcc"), *STRICT, "-fsyntax-only", "-Iinclude", "-Isrc"]
+        run([*command, *(name for name in sources if not name.endswith("_weights.c"))], Path(folder))
     inputs = {f"{name}/{port}": array for name, ports in samples.items() for port, array in ports.items()}
     outputs = HostDriver(HOST, sanitize=sanitize).run(artifact.files, artifact.manifest, inputs).outputs
     results: dict[str, dict[str, Array]] = {name: {} for name in models}

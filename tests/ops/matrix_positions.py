@@ -17,6 +17,7 @@ POSITIONS = (
     Row("gather_nd", "float[4,5] x, int64[3,2] i", "y = GatherND(x, i)", low=-4, high=4),
     Row("gather_nd_batch", "float[2,4,5] x, int64[2,3,1] i", "y = GatherND<batch_dims=1>(x, i)", low=-4, high=4),
     Row("scatter_elements", "float[4,5] x, float[2,3] u", "y = ScatterElements<axis=1>(x, i, u)", {"i": np.asarray([[0, 2, -1], [4, 1, 3]])}),
+    Row("scatter_elements_vector", "float[5] x, float[3] u", "y = ScatterElements(x, i, u)", {"i": ints(0, 3, -1)}),
     *(Row(f"scatter_elements_{how}", UPDATED, f'y = ScatterElements<axis=1, reduction="{how}">(x, i, u)', low=-4, high=4) for how in ("add", "mul", "min", "max")),
     Row("scatter_opset_10", "float[4,5] x, float[2,3] u", "y = Scatter<axis=1>(x, i, u)", {"i": np.asarray([[0, 2, 1], [4, 1, 3]])}, opset=10),
     Row("scatter_nd", "float[4,5] x, float[2,5] u", "y = ScatterND(x, i, u)", {"i": np.asarray([[3], [-3]])}),

@@ -18,6 +18,7 @@ from tinycast.schedule.flash_reads import constant_parameters, inner_constants
 
 _LINE_COLUMNS = 120
 _CALLED = re.compile(r"\$(\d+)\(")  # ir.kernel.Kernel.calls
+_WORD = re.compile(r"\w+")
 _MEMORY_FUNCTION = re.compile(r"\bmem(?:cpy|set)\s*\(")
 
 
@@ -44,7 +45,11 @@ class Function:
     @property
     def body(self) -> str:
         text = _CALLED.sub(lambda match: f"{self.called[int(match[1])]}(", self.kernel.body)
-        return textwrap.indent(textwrap.dedent(text).strip("\n"), "    ")
+        text = textwrap.dedent(text).strip("\n")
+        # Of some operands only the shape matters, and a single leaf or class is chosen without looking.
+        used = set(_WORD.findall(text))
+        unused = [f"(void){p.name};" for p in self.kernel.parameters if p.name not in used]
+        return textwrap.indent("\n".join([*unused, text]), "    ")
 
     def _signature(self, tail: str) -> str:
         declared = [self._declare(i, p) for i, p in enumerate(self.kernel.parameters)]

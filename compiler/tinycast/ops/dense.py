@@ -119,7 +119,7 @@ def import_gemm(node: Node) -> Value:
     channels = weight.shape[0]
     one_each = bias is not None and bias.size == channels and bias.shape[-1:] in ((), (channels,))
     plain = bias is None or (node.is_weight(2) and one_each)
-    constant = node.is_weight(1)
+    constant = node.is_weight(1) and x.dtype is DType.FLOAT32
     if constant and alpha == 1.0 and plain and (beta == 1.0 or bias is None):
         if bias is None:
             bias = build.constant(np.zeros(channels, np.float32), "bias")
@@ -141,11 +141,15 @@ def import_gemm(node: Node) -> Value:
 
 
 def import_matmul(node: Node) -> Value:
-    """x @ W, and W @ x as the transpose of x^T @ W^T; W is a matrix, a vector, or has leading axes of length 1."""
+    """x @ W, and W @ x as the transpose of x^T @ W^T; W is a matrix, a vector, or has leading axes of length 1.
+
+    Integers are multiplied without a bias, which would be a float.
+    """
     build = node.build
     left = node.is_weight(0) and not node.is_weight(1)
     x, weight = (node.input(1), node.input(0)) if left else (node.input(0), node.input(1))
-    if not node.is_weight(0 if left else 1) or prod(weight.shape[:-2]) != 1:
+    constant = node.is_weight(0 if left else 1) and x.dtype is DType.FLOAT32
+    if not constant or prod(weight.shape[:-2]) != 1:
         return product(node, node.input(0), node.input(1))
     a, b = (node.input(i).shape for i in (0, 1))
     leading = np.broadcast_shapes(a[:-2], b[:-2])

@@ -72,13 +72,15 @@ class ScatterElements(Routine):
 
     def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
         x, indices, _ = (kind.shape for kind in inputs)
-        steps = ["int32_t rest = i;", "int32_t place = 0;"]
+        steps = ["int32_t place = 0;", *(["int32_t rest = i;"] if len(x) > 1 else [])]
         for a in reversed(range(len(x))):
             if a == self.axis:
                 steps.append(f"place += index * {prod(x[a + 1 :])};")
             else:
-                steps.append(f"place += rest % {indices[a]} * {prod(x[a + 1 :])};")
-            steps.append(f"rest /= {indices[a]};")
+                step = f"rest % {indices[a]}" if a > 0 else "rest"
+                steps.append(f"place += {step} * {prod(x[a + 1 :])};")
+            if a > 0:
+                steps.append(f"rest /= {indices[a]};")
         write = _update(self.reduction, "output_0[place]", "input_2[i]", inputs[0].dtype)
         inner = "int32_t index = (int32_t)input_1[i];\n" + _clamp("index", x[self.axis]) + "\n".join([*steps, write])
         return _copy(prod(x)) + f"for (int32_t i = 0; i < {prod(indices)}; ++i) {{\n{indented(inner, 1)}}}\n"

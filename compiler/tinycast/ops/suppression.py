@@ -21,12 +21,12 @@ Floats = npt.NDArray[np.float32]
 class NonMaxSuppression(Routine):
     """For each batch and class the boxes by descending score, without those that overlap a better one too much.
 
-    Inputs: boxes (B, N, 4), scores (B, C, N), the largest intersection over union that is allowed (1,), the score that
-    has to be exceeded (1,) where it `has_least`, and, where `is_counted`, how many of the N boxes there are. Outputs:
-    (batch, class, box) of each chosen box, int64 (B * C * most, 3), and their count; behind them zeros. A box is (y1,
-    x1, y2, x2), of two corners in any order, or (x, y, width, height) around its centre. As ONNX Runtime: of equal
-    scores the first comes first, empty boxes overlap nothing, and arithmetic is in float32. Boxes that are left are
-    kept as a list, which each chosen one shortens.
+    Inputs: boxes (B, N, 4), scores (B, C, N), the largest intersection over union that is allowed (1,), where it
+    `has_least` the score that has to be exceeded (1,), and, where `is_counted`, how many of the N boxes there are.
+    Outputs: (batch, class, box) of each chosen box, int64 (B * C * most, 3), and their count; behind them zeros. A box
+    is (y1, x1, y2, x2), of two corners in any order, or (x, y, width, height) around its centre. As ONNX Runtime: of
+    equal scores the first comes first, empty boxes overlap nothing, and arithmetic is in float32. Boxes that are left
+    are kept as a list, which each chosen one shortens.
     """
 
     runtime = frozenset({"tc_boxes.h"})
@@ -43,9 +43,10 @@ class NonMaxSuppression(Routine):
         return (None, None) if self.is_counted else None
 
     def reference_all(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
-        boxes, scores, overlap, least = arrays[0], arrays[1], arrays[2].reshape(-1), arrays[3].reshape(-1)
+        boxes, scores, overlap = arrays[0], arrays[1], arrays[2].reshape(-1)
+        least = arrays[3].reshape(-1) if self.has_least else overlap
         batches, classes, length = scores.shape
-        real = int(arrays[4][0]) if self.is_counted else length
+        real = int(arrays[-1][0]) if self.is_counted else length
         chosen = np.zeros((batches * classes * self.most, 3), np.int64)
         count = 0
         for b in range(batches):
@@ -67,7 +68,7 @@ class NonMaxSuppression(Routine):
 
     def body(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> str:
         batches, classes, length = inputs[1].shape
-        real = "input_4[0]" if self.is_counted else str(length)
+        real = f"input_{3 + self.has_least}[0]" if self.is_counted else str(length)
         function = "tc_boxes_overlap_center" if self.center else "tc_boxes_overlap"
         return f"""
 int32_t *const left = scratch_0;
@@ -137,19 +138,16 @@ def import_non_max_suppression(node: Node) -> Value:
     most = 0 if wanted is None else min(int(wanted.reshape(-1)[0]), scores.shape[2])
     if most <= 0 or 0 in scores.shape:
         return build.constant(np.zeros((0, 3), np.int64), "chosen")
-    thresholds = []
-    for index in (3, 4):
-        given = node.optional(index)
-        thresholds.append(build.constant(np.zeros(1, np.float32), "threshold") if given is None else given)
+    overlap, least = node.optional(3), node.optional(4)
+    thresholds = [build.constant(np.zeros(1, np.float32), "threshold") if overlap is None else overlap]
+    thresholds += [] if least is None else [least]
     length = axis_count(boxes, 1)
     for value, axes in ((boxes, (0, 2)), (scores, (0, 1))):
         for axis in axes:
             node.require_static(value, axis)
     if axis_count(scores, 2) is not length:
         node.reject("boxes and scores may differ in number")
-    op = NonMaxSuppression(
-        most, bool(node.int("center_point_box", 0)), node.optional(4) is not None, length is not None
-    )
+    op = NonMaxSuppression(most, bool(node.int("center_point_box", 0)), least is not None, length is not None)
     chosen, count = build.call_all(op, [boxes, scores, *thresholds, *([] if length is None else [length])])
     return counted(node, chosen, 0, count)
 
