@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from host_batch import Row, floats, ints
 
 SCAN_RNN = """
@@ -53,6 +54,19 @@ y = Loop<body=g (int64 n, bool c, float[1,4] h) => (bool d, float[1,4] m) {
     m = Tanh(b)
     d = Identity(c)
 }>(trips, true, i)
+"""
+# As tf2onnx writes a while loop of TensorFlow's, such as Keras's recurrent layers: a counter that is compared with a
+# limit, and the weights carried along, the body's input itself its output.
+LOOP_KERAS = """
+y, z, q, p = Loop<body=g (int64 n, bool c, float[1,4] h, int32 s, float[4,4] u) => (bool d, float[1,4] m, int32 t, float[4,4] u, float[1,4] o) {
+    a = Gather<axis=0>(x, s)
+    b = Gemm(h, u, a)
+    m = Tanh(b)
+    o = Identity(m)
+    t = Add(s, one)
+    d = Less(t, limit)
+}>(many, true, i, start, r)
+w = Reshape(p, flat)
 """
 LOOP_COUNTED = """
 y, z = Loop<body=g (int64 n, bool c, float[4] h, int64 s) => (bool d, float[4] m, int64 t) {
@@ -147,6 +161,7 @@ CONTROL = (
     Row("scan_of_scans", "float[2,4,3] s, float[3] i", SCAN_OF_SCANS, {"k": floats(0.5, -0.5, 0.25)}, outputs="y z"),
     Row("scan_convolution", "float[3,1,2,5,5] s", CONV, {"w": (3, 2, 3, 3)}),
     *(Row(f"loop_constant_{n}", "float[1,4] x, float[1,4] i", LOOP_CONSTANT, {"r": (4, 4), "trips": ints(n).reshape(()), "true": TRUE}) for n in (1, 2, 5)),
+    Row("loop_keras", "float[5,4] x, float[1,4] i", LOOP_KERAS, {"r": (4, 4), "many": ints(99).reshape(()), "true": TRUE, "start": np.int32(1), "one": np.int32(1), "limit": np.int32(4), "flat": ints(1, -1)}, outputs="y z q w", output_type="float int32 float float"),
     Row("loop_counted", "int64 trips, float[4] x", LOOP_COUNTED, {"k": floats(0.5, -1, 2, 1), "zero": ints(0).reshape(())}, outputs="y z", output_type="float int64"),
     Row("loop_while", "bool go, float[3] x", LOOP_WHILE, {"trips": ints(9).reshape(()), "half": floats(0.5), "least": floats(0.01).reshape(())}, outputs="y z"),
     Row("loop_collects", "float[4,3] x, float[3] i", LOOP_COLLECTS, {"trips": ints(4).reshape(())}, outputs="y z q", output_type="float float int64"),

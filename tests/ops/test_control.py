@@ -132,6 +132,14 @@ def test_what_is_carried_unchanged_is_captured() -> None:
     assert op.carried == 2
 
 
+def test_rounds_that_a_counter_decides_are_known() -> None:
+    row = next(row for row in CONTROL if row.name == "loop_keras")
+    program = program_of(loaded(row.proto()))
+    (op,) = [call.op for call in program.calls if isinstance(call.op, Loop)]
+    assert not any(value.sizes for value in program.values())
+    assert op.carried == 2  # the weights are not
+
+
 def test_kernels_copy_no_more_than_the_last_state() -> None:
     """The next state is written to the output that collects it; the body's weights are the model's."""
     row = Row("rnn", "float[6,1,3] s, float[1,4] i", SCAN_RNN, {"w": (3, 4), "r": (4, 4)}, outputs="y z")

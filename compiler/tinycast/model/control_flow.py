@@ -14,7 +14,7 @@ from tinycast.model.ports import static_shape
 from tinycast.model.run import Session
 
 _FIRST_STATE = {"Loop": 2, "Scan": 0}  # the operand that is the first carried value
-_LARGEST_TRIPS = 10_000  # of a loop over constants that is run now
+LARGEST_TRIPS = 10_000  # of a loop over constants that is run now
 
 
 def share_shapes_with_loops(model: ir.Model) -> int:
@@ -91,6 +91,7 @@ def capture_invariants(model: ir.Model) -> int:
             initial, graph = node.inputs[first + k], node.graph
             assert initial is not None
             assert graph is not None
+            _copy_outputs(body, body.inputs[first + k])
             ir.convenience.replace_all_uses_with(body.inputs[first + k], initial)
             after = ir.node("Identity", [initial], name=f"{node.name}.{k}")
             after.outputs[0].shape, after.outputs[0].type = initial.shape, initial.type
@@ -100,6 +101,17 @@ def capture_invariants(model: ir.Model) -> int:
         replace_carried(node, fixed)
         changed += len(fixed)
     return changed
+
+
+def _copy_outputs(body: ir.Graph, value: ir.Value) -> None:
+    """Let outputs of the body that are the value itself, as tf2onnx writes them, be copies of it."""
+    for i, output in enumerate(body.outputs):
+        if output is value:
+            copy = ir.node("Identity", [value])
+            copy.outputs[0].name = f"{value.name}.{i}"
+            copy.outputs[0].shape, copy.outputs[0].type = value.shape, value.type
+            body.append(copy)
+            body.outputs[i] = copy.outputs[0]
 
 
 def replace_carried(node: ir.Node, dropped: Sequence[int], added: int = 0) -> ir.Node:
@@ -182,7 +194,7 @@ def _ends_soon(node: ir.Node) -> bool:
     if node.op_type != "Loop":
         return True
     trips = constant(node.inputs[0])
-    return trips is not None and int(trips.reshape(-1)[0]) <= _LARGEST_TRIPS
+    return trips is not None and int(trips.reshape(-1)[0]) <= LARGEST_TRIPS
 
 
 def _loops(model: ir.Model, *kinds: str) -> Iterator[ir.Node]:

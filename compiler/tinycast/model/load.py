@@ -18,6 +18,7 @@ from tinycast.model.convert import convert_opset
 from tinycast.model.files import read_proto
 from tinycast.model.labels import number_labels
 from tinycast.model.names import name_nodes, name_values
+from tinycast.model.ports import static_shape
 from tinycast.model.shapes import fix_input_shapes, infer_shapes
 
 IR_VERSION = 10  # the one of opset 21
@@ -47,9 +48,21 @@ def load(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | N
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     name_nodes(model)
     name_values(model)
-    infer_shapes(model)
+    _infer_shapes(model)
     _check_finite(model)
     return model
+
+
+def _infer_shapes(model: ir.Model) -> None:
+    """What outputs are declared to be counts only where it cannot be inferred: converters write wrong shapes there,
+    which ONNX Runtime runs with a warning."""
+    declared = [(value, value.shape) for value in model.graph.outputs if not value.is_graph_input()]
+    for value, _ in declared:
+        value.shape = None
+    infer_shapes(model)
+    for value, shape in declared:
+        if static_shape(value) is None:
+            value.shape = shape
 
 
 def _check(proto: onnx.ModelProto, path: str | os.PathLike[str]) -> None:

@@ -16,9 +16,12 @@ from tinycast.model.contrib import rewrite_contrib_operators
 from tinycast.model.control_flow import capture_invariants, fold_several_outputs
 from tinycast.model.edit import add_constant, constant, replace
 from tinycast.model.gelu import fuse_gelu
+from tinycast.model.gemm import split_computed_bias
+from tinycast.model.loop_rounds import count_rounds
 from tinycast.model.names import name_nodes, name_values
 from tinycast.model.noop import remove_noops
 from tinycast.model.qoperator import rewrite_qoperators
+from tinycast.model.resize_sizes import settle_resize_sizes
 from tinycast.model.sequences import resolve_sequences
 from tinycast.model.shapes import infer_shapes
 from tinycast.model.windows import gather_windows
@@ -60,10 +63,12 @@ def simplify(model: ir.Model) -> None:
     rewrite_contrib_operators(model)
     while rewrite_qoperators(model):
         infer_shapes(model)
+    settle_resize_sizes(model)
     for _ in range(_ROUNDS):
         before = _signature(model)
         resolve_sequences(model)
         capture_invariants(model)
+        count_rounds(model)
         fold_several_outputs(model)
         gather_windows(model)
         _fold_constants(model)
@@ -74,6 +79,7 @@ def simplify(model: ir.Model) -> None:
         infer_shapes(model)
         transpose_quantized_constants(model)
         fold_batch_norm(model)
+        split_computed_bias(model)
         fuse_gelu(model)
         remove_noops(model)
         passes.RemoveUnusedNodesPass()(model)
