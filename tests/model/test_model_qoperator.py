@@ -156,6 +156,10 @@ SINGLE = {
         single("QLinearAdd", "x as az w bs bz ys", [1, 6], {"w": int8s(1, 6)}),
         ["Add", "DequantizeLinear", "DequantizeLinear", "QuantizeLinear"],
     ),
+    "mul_by_itself": (
+        single("QLinearMul", "x as az x as az ys yz", [1, 6], {}),
+        ["DequantizeLinear", "DequantizeLinear", "Mul", "QuantizeLinear"],
+    ),
     "average_pool": (
         single("QLinearAveragePool", "x as az ys yz", [1, 2, 5, 5], {}, kernel_shape=[3, 3], pads=[1, 1, 1, 1],
                count_include_pad=1, strides=[2, 2]),
@@ -233,3 +237,18 @@ def group_inputs(model: ir.Model, name: str) -> list[str]:
 def run_alone(model: ir.Model, name: str, given: dict[str, np.ndarray]) -> np.ndarray:
     part = onnx.utils.Extractor(ir.serde.serialize_model(model)).extract_model(list(given), [name])
     return run(ir.serde.deserialize_model(part), given)[name]
+
+
+def test_a_smooth_resize_of_bytes_is_dequantized(tmp_path: Path) -> None:
+    nodes = [
+        node("QuantizeLinear", ["x", "as", "az"], ["q"]),
+        node("Resize", ["q", "", "sizes"], ["r"], mode="linear"),
+        node("DequantizeLinear", ["r", "as", "az"], ["y"]),
+    ]
+    constants = {name: A[name] for name in ("as", "az")} | {"sizes": np.array([1, 1, 2.5, 2], np.float32)}
+    path = write(tmp_path, proto(nodes, [info("x", [1, 2, 4, 6])], [info("y", None)], constants, opset=17))
+    model = load(path)
+    simplify(model)
+    assert [n.op_type for n in model.graph][1:4] == ["DequantizeLinear", "Resize", "QuantizeLinear"]
+    x = {"x": floats(1, 2, 4, 6) * 2}
+    assert np.abs(run(path, x)["y"] - run(model, x)["y"]).max() <= 1.01 * A["as"]

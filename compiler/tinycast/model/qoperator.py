@@ -54,9 +54,30 @@ def rewrite_qoperators(model: ir.Model) -> int:
     """Rewrite QOperators as DequantizeLinear, the float operator, QuantizeLinear; returns how many.
 
     A node stays as it is where its scales have several axes. Where the channels come last, Transposes stand around the
-    float operator.
+    float operator. A smooth Resize, which is the same operator on integers, is dequantized, too.
     """
-    return sum(_rewrite(node) for node in list(model.graph.all_nodes()))
+    nodes = list(model.graph.all_nodes())
+    is_quantized = any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in nodes)
+    return sum(_rewrite(node) or (is_quantized and _dequantize_resize(node)) for node in nodes)
+
+
+def _dequantize_resize(node: ir.Node) -> bool:
+    """Between the bytes of a quantized model: the weights of neighbours add up to one, so that any scale does."""
+    x = _input(node, 0)
+    smooth = node.op_type == "Resize" and node.attributes.get_string("mode", "nearest") != "nearest"
+    crops = node.attributes.get_string("coordinate_transformation_mode", "") == "tf_crop_and_resize"
+    if x is None or not smooth or crops or x.dtype not in (ir.DataType.INT8, ir.DataType.UINT8):
+        return False
+    graph = _graph(node)
+    scale = add_constant(graph, f"{node.name}_scale", np.ones((), np.float32))
+    zero = add_constant(graph, f"{node.name}_zero_point", np.zeros((), x.dtype.numpy()), x.dtype)
+    real = ir.node("DequantizeLinear", [x, scale, zero], name=f"{node.name}_dequantize")
+    resize = ir.Node("", "Resize", [*real.outputs, *node.inputs[1:]], node.attributes.values(), name=node.name)
+    narrow = ir.node("QuantizeLinear", [resize.outputs[0], scale, zero], name=f"{node.name}_quantize")
+    for made, role in ((real, "real"), (resize, "resized")):
+        made.outputs[0].name = free_name(graph, f"{node.outputs[0].name}_{role}")
+    replace(node, [real, resize, narrow], narrow.outputs[0])
+    return True
 
 
 def _rewrite(node: ir.Node) -> bool:
@@ -137,7 +158,8 @@ def _dequantize(node: ir.Node, position: int, form: _Form, new_nodes: list[ir.No
     dequantize = ir.node(
         "DequantizeLinear", [value, scale, zero_point], attributes, name=f"{node.name}_dequantize_{position}"
     )
-    dequantize.outputs[0].name = free_name(_graph(node), f"{value.name}_float")
+    # Both operands may be the same value, and none of the new ones is in the graph yet.
+    dequantize.outputs[0].name = free_name(_graph(node), f"{value.name}_float_{position}")
     new_nodes.append(dequantize)
     return dequantize.outputs[0]
 

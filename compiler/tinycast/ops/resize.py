@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from tinycast.ir.types import DType, Value
 from tinycast.ops.crop_resize import crop_and_resize
+from tinycast.ops.elementwise import Clip
 from tinycast.ops.gather import Gather
-from tinycast.ops.logic import Where
+from tinycast.ops.logic import Cast, Where
 from tinycast.ops.node import Node
 from tinycast.ops.rearrange import Repeat
 from tinycast.ops.resample import Interpolate
@@ -126,8 +127,6 @@ def import_resize(node: Node) -> Value:
             else:
                 y = build.call(Gather(axis), [y, build.constant(taken.astype(np.int32), "positions")])
             continue
-        if y.dtype is not DType.FLOAT32:
-            node.reject(f"mode {mode} of {y.dtype.value}", "only nearest is supported for integers")
         positions, weights = smooth_taps(
             grid,
             mode,
@@ -142,7 +141,7 @@ def import_resize(node: Node) -> Value:
         smooth.append(axis)
         parameters += tables
     if smooth:
-        y = build.call(Interpolate(tuple(smooth)), [y, *parameters])
+        y = _interpolated(node, y, tuple(smooth), parameters)
     if any(n > 1 for n in counts):
         y = build.call(Repeat(tuple(counts)), [y])
     if any(mask.any() for mask in outside):
@@ -153,6 +152,22 @@ def import_resize(node: Node) -> Value:
     return y
 
 
+def _interpolated(node: Node, x: Value, axes: tuple[int, ...], parameters: Sequence[Value]) -> Value:
+    """Integers are what ONNX Runtime makes of them: floats whose fraction is dropped."""
+    build, dtype = node.build, x.dtype
+    if dtype is DType.FLOAT32:
+        return build.call(Interpolate(axes), [x, *parameters])
+    if dtype not in (DType.INT8, DType.UINT8, DType.INT16, DType.UINT16):
+        node.reject(f"smooth resizing of {dtype.value}", "cast the input to float32, and the output back")
+    y = build.call(Interpolate(axes), [build.call(Cast(DType.FLOAT32), [x]), *parameters])
+    return build.call(Cast(dtype), [build.call(Clip(*map(float, dtype.bounds)), [y])])
+
+
+def _scaled(length: int, scale: float) -> int:
+    """In float32, as shape inference does it: a scale of 18/11 makes 18 of 11 although it is a bit less."""
+    return floor(np.float32(length) * np.float32(scale))
+
+
 def _crops(node: Node) -> bool:
     return node.text("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize"
 
@@ -161,7 +176,7 @@ def _grids(node: Node, x: Value, axes: Sequence[int]) -> dict[int, Grid]:
     """The resized axes, from the operands scales or sizes."""
     if node.kind == "Upsample":
         scales = [float(s) for s in node.required(1)]
-        return {a: Grid(x.shape[a], floor(x.shape[a] * s), s, "asymmetric") for a, s in zip(axes, scales, strict=True)}
+        return {a: Grid(x.shape[a], _scaled(x.shape[a], s), s, "asymmetric") for a, s in zip(axes, scales, strict=True)}
     transform = node.text("coordinate_transformation_mode", "half_pixel")
     sizes, scales_in = node.constant(3), node.constant(2)
     lengths = [x.shape[a] for a in axes]
@@ -175,7 +190,7 @@ def _grids(node: Node, x: Value, axes: Sequence[int]) -> dict[int, Grid]:
             wanted = [floor(scale * length + 0.5) for length in lengths]
     else:
         scales = [float(s) for s in node.required(2)] if scales_in is not None else [1.0] * len(axes)
-        wanted = [floor(length * s) for length, s in zip(lengths, scales, strict=True)]
+        wanted = [_scaled(length, s) for length, s in zip(lengths, scales, strict=True)]
     roi_in = node.constant(1) if _crops(node) else None
     roi = [0.0] * len(axes) + [1.0] * len(axes) if roi_in is None else [float(r) for r in roi_in]
     return {
