@@ -24,6 +24,7 @@ class Walk:
     def __init__(self, model: ir.Model, samples: Mapping[str, AnyArray]) -> None:
         self._model = model
         self._done: set[ir.Node] = set()
+        self._count = len(next(iter(samples.values()), ()))
         self._live = {value: _split(value, samples[value.name or ""]) for value in model.graph.inputs}
 
     def advance(self, values: Sequence[ir.Value]) -> dict[ir.Value, list[AnyArray]]:
@@ -64,7 +65,10 @@ class Walk:
         session = Session(model)
         columns = [self._live[source] for source in sources]
         names = [source.name or "" for source in sources]
-        runs = [session.run(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+        rows = zip(*columns, strict=True)
+        runs = [session.run(dict(zip(names, row, strict=True))) for row in rows]
+        if not sources:  # of constants: the same for all samples
+            runs = [session.run({})] * self._count
         return {value: [results[value.name or ""] for results in runs] for value in wanted}
 
 

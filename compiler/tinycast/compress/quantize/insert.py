@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -54,16 +55,17 @@ class Inserter:
                 if output is value:
                     graph.outputs[index] = result
 
-    def quantize_operand(self, value: ir.Value, parameters: Parameters) -> None:
-        """Replace a constant by an integer constant and a DequantizeLinear."""
+    def quantize_operand(self, value: ir.Value, parameters: Parameters, layers: Container[ir.Node]) -> None:
+        """Replace a constant by an integer constant and a DequantizeLinear, but for where it is a layer's weight."""
         assert value.const_value is not None
         limits = np.iinfo(self._dtype)
-        steps = np.rint(value.const_value.numpy() / parameters.scale) + parameters.zero_point
+        real = value.const_value.numpy().astype(np.float64)  # with infinities, which are clipped
+        steps = np.rint(real / float(parameters.scale)) + parameters.zero_point
         integers = np.clip(steps, limits.min, limits.max).astype(self._dtype)
         scale = np.asarray(parameters.scale, np.float32)
         zero_point = np.asarray(parameters.zero_point, self._dtype)
         for node, index in list(value.uses()):
-            if node.graph is self._graph:
+            if node.graph is self._graph and node not in layers:
                 self._dequantized_input(node, index, integers, scale, zero_point, axis=None)
 
     def quantize_weight(self, node: ir.Node, index: int, scales: NDArray[np.float32], axis: int) -> None:

@@ -12,6 +12,7 @@ from tinycast.compress.layerwise import Layer, collect, layer_inputs, ridge
 from tinycast.compress.quantize.bodies import bodies_of, observe
 from tinycast.compress.quantize.calibrate import choose_range
 from tinycast.compress.quantize.insert import Inserter
+from tinycast.compress.quantize.masks import Range, clip_masks, finite, softmax_floor
 from tinycast.compress.quantize.options import ActivationType, AnyArray, Calibration, QuantizeOptions
 from tinycast.compress.quantize.parameters import (
     Parameters,
@@ -123,12 +124,13 @@ def _calibrate(
 ) -> dict[str, Parameters]:
     """Parameters of every quantized activation and constant operand by name, from the float model's values."""
     walk = Walk(model, samples)
-    found: dict[str, Parameters] = {}
+    ranges: dict[ir.Value, Range] = {}
     for value in scheme.sources:
-        values = np.concatenate([array.reshape(-1) for array in walk.advance([value])[value]])
-        found[_name(value)] = _parameters(value, values, options)
+        arrays = walk.advance([value])[value]
+        low, high = _range(value, np.concatenate([array.reshape(-1) for array in arrays]), options)
+        ranges[value] = (min(0.0, max(low, softmax_floor(value, arrays))), high)
         steps.advance()
-    return _with_shared(scheme, found, options)
+    return _with_shared(scheme, ranges, options)
 
 
 def _calibrate_bodies(
@@ -139,27 +141,28 @@ def _calibrate_bodies(
     result: list[dict[str, Parameters]] = []
     for scheme, values in zip(schemes, seen, strict=True):
         ran = all(array.size for array in values.values())
-        found = {_name(v): _parameters(v, values[_name(v)], options) for v in scheme.sources if ran}
-        result.append(_with_shared(scheme, found, options) if found else {})
+        ranges = {v: _range(v, values[_name(v)], options) for v in scheme.sources if ran}
+        result.append(_with_shared(scheme, ranges, options) if ranges else {})
     return result
 
 
-def _parameters(value: ir.Value, values: NDArray[np.float32], options: QuantizeOptions) -> Parameters:
-    if is_softmax(value):
-        return softmax_parameters(options.activations)
+def _range(value: ir.Value, values: NDArray[np.float32], options: QuantizeOptions) -> Range:
     # What is clipped from an input is lost to the whole network, and inputs seldom have outliers.
     is_whole = value.is_graph_input() or options.activations is ActivationType.INT16
-    kind = Calibration.MINMAX if is_whole else options.calibration
-    return activation_parameters(*choose_range(values, kind), options.activations)
+    return choose_range(finite(values), Calibration.MINMAX if is_whole else options.calibration)
 
 
-def _with_shared(scheme: Scheme, found: dict[str, Parameters], options: QuantizeOptions) -> dict[str, Parameters]:
-    """Those of the sources, of constant operands, and of all that share them."""
+def _with_shared(scheme: Scheme, ranges: dict[ir.Value, Range], options: QuantizeOptions) -> dict[str, Parameters]:
+    """The parameters of the sources, of constant operands, and of all that share them."""
     for value in scheme.operands:
         assert value.const_value is not None
-        limits = choose_range(value.const_value.numpy().reshape(-1), Calibration.MINMAX)
-        found[_name(value)] = activation_parameters(*limits, options.activations)
-    return found | {_name(value): found[_name(source)] for value, source in scheme.shared.items()}
+        ranges[value] = choose_range(finite(value.const_value.numpy().reshape(-1)), Calibration.MINMAX)
+    kind = options.activations
+    found = {
+        value: softmax_parameters(kind) if is_softmax(value) else activation_parameters(*limits, kind)
+        for value, limits in clip_masks(scheme, ranges).items()
+    }
+    return {_name(value): found[scheme.shared.get(value, value)] for value in (*found, *scheme.shared)}
 
 
 def _quantize_graph(
@@ -221,8 +224,9 @@ def _quantize_activations(scheme: Scheme, inserter: Inserter, parameters: Mappin
     names = [(value, _name(value), _name(source)) for value, source in scheme.shared.items()]
     for value, name, source in names:
         inserter.quantize_activation(value, parameters[name], source)
+    layers = {node for layer in scheme.layers for node in (layer.node, layer.bias_node) if node is not None}
     for value in scheme.operands:
-        inserter.quantize_operand(value, parameters[_name(value)])
+        inserter.quantize_operand(value, parameters[_name(value)], layers)
 
 
 def _quantize_weights(
