@@ -128,10 +128,16 @@ def sum_rule(
     ratio_a, ratio_b = scale_a / scale_y, scale_b / scale_y
     largest = max(abs(ratio_a), abs(ratio_b))
     for shift in range(MAX_SHIFT, 0, -1):
-        multiplier_a = round(ratio_a * 2**shift)
-        multiplier_b = round(ratio_b * 2**shift)
+        multiplier_a = at_least_one(round(ratio_a * 2**shift))
+        multiplier_b = at_least_one(round(ratio_b * 2**shift))
         addend = (1 << (shift - 1)) + (zero_y << shift) - zero_a * multiplier_a - zero_b * multiplier_b
         bound = 128 * (abs(multiplier_a) + abs(multiplier_b)) + abs(addend)
         if max(abs(multiplier_a), abs(multiplier_b)) <= 2**22 and bound <= INT32_MAX:
             return SumRule(multiplier_a, multiplier_b, addend, shift)
     raise ModelError(f"an addition rescales by {largest:g}", where=where, fix="quantize the model again")
+
+
+def at_least_one(multiplier: int) -> int:
+    """The multiplier, 1 instead of 0: an operand that counts for nothing beside the other (a mask of -1e30, say, as
+    finely quantized as its range allows) changes no result, but stays an operand of the kernel that computes it."""
+    return multiplier or 1

@@ -31,6 +31,11 @@ class Pattern(Enum):
     ROWS = "rows"  # several passes over an axis
     ROUTINE = "routine"  # on data in an order of its own: its kernel is written in C
 
+    @property
+    def is_reduction(self) -> bool:
+        """Whether the operator reads many elements for one, so that no other such is in its kernel."""
+        return self in (Pattern.DENSE, Pattern.CHANNELWISE, Pattern.ROWS)
+
 
 @dataclass(frozen=True)
 class TensorType:
@@ -83,6 +88,11 @@ class Op(ABC):
         True  # whether all inputs are laid out as the output; else the first, others are tables
     )
     has_wide_form: ClassVar[bool] = False  # whether `integer_form` takes activations of 16 bits as well
+
+    @property
+    def picks(self) -> bool:
+        """Whether every element of the output is one of the first input's, of whatever type and scale."""
+        return False
 
     @abstractmethod
     def infer(self, inputs: Sequence[Value]) -> TensorType:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinycast.ir.fixed_point import INT32_MAX, sum_rule
+from tinycast.ir.fixed_point import INT32_MAX, at_least_one, sum_rule
 from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.quantized import IntegerForm, QuantizedTensor
 from tinycast.ir.types import Array, DType, Value
@@ -44,7 +44,7 @@ def _wide_sum(form: IntegerForm, a: QuantizedTensor, b: QuantizedTensor, sign: f
     shift = next((s for s in range(_WIDE_SUM_SHIFT, 0, -1) if max(map(abs, ratios)) * 2**s < 2**30), 0)
     if not shift:
         return None
-    first, second = (round(ratio * 2**shift) for ratio in ratios)
+    first, second = (at_least_one(round(ratio * 2**shift)) for ratio in ratios)
     addend = (1 << (shift - 1)) + (form.zero_point << shift) - a.zero_point * first - b.zero_point * second
     op = ScaledSum(first, second, addend, shift, form.low, form.high, DType.INT16)
     return form.build.call(op, [a.value, b.value], form.output.name)

@@ -45,9 +45,6 @@ def _expand(program: Program, kinds: tuple[type[_Layer], ...]) -> int:
     return rewrites
 
 
-_ANCHORS = (Pattern.DENSE, Pattern.CHANNELWISE, Pattern.ROWS)
-
-
 @dataclass(eq=False)
 class Group:
     """Calls that become one kernel, in order. `anchor` is the reduction among them, if there is one."""
@@ -56,7 +53,7 @@ class Group:
 
     @property
     def anchor(self) -> Call | None:
-        return next((c for c in self.calls if c.op.pattern in _ANCHORS), None)
+        return next((c for c in self.calls if c.op.pattern.is_reduction), None)
 
     @property
     def kind(self) -> str:

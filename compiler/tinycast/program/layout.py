@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from tinycast.ir.graph import Builder, Call, Op, Pattern, Program
-from tinycast.ir.types import Value
+from tinycast.ir.types import DType, Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.group_norm import IntegerGroupNorm
@@ -251,11 +251,22 @@ def _before_reshape(call: Call, value: Value, source: Call | None, before: tuple
     return Value(value.name, value.shape[-1:], value.dtype, data=value.data.reshape(-1))
 
 
+def is_accumulator(call: Call) -> bool:
+    """Whether the call sums narrow integers in wider ones, which a requantization in the same kernel reads."""
+    wide = (DType.INT32, DType.INT64)
+    return call.op.pattern.is_reduction and call.output.dtype in wide and call.inputs[0].dtype not in wide
+
+
 def merge_equal_calls(program: Program) -> int:
-    """Calls of the same operator on the same operands become one."""
+    """Calls of the same operator on the same operands become one.
+
+    Not so the sums of integers that two calls rescale differently: each stays in its kernel's registers.
+    """
     merged = 0
     first: dict[tuple[Op, tuple[Value, ...]], Call] = {}
     for call in list(program.calls):
+        if is_accumulator(call):
+            continue
         kept = first.setdefault((call.op, call.inputs), call)
         if kept is not call and not any(v in program.outputs for v in call.outputs):
             program.calls.remove(call)

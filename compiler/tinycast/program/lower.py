@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import onnx_ir
 
 from tinycast.errors import InternalError
-from tinycast.ir.graph import Pattern, Program
+from tinycast.ir.graph import Program
 from tinycast.ir.types import DType
 from tinycast.model.functions import write_out_functions
 from tinycast.model.labels import class_notes
@@ -56,13 +56,14 @@ def _write_in_integers(program: Program, *, keep_float_io: bool) -> None:
     integers.remove_aliases(program)
     integers.fold_dequantized_constants(program)
     program.remove_dead()
-    program.notes += [
+    # A node may be several calls.
+    program.notes += dict.fromkeys(
         f"{call.title} {call.source} runs in float32"
         for call in program.calls
         if DType.FLOAT32 in (v.dtype for v in (*call.inputs, call.output))
         and not isinstance(call.op, Quantize | Dequantize)
         and any(isinstance(c.op, Quantize | Dequantize) for c in program.calls)
-    ]
+    )
 
 
 def to_groups(program: Program) -> list[Group]:
@@ -103,7 +104,7 @@ def check_groups(groups: list[Group]) -> None:
     Those of int16 activations may: they are what ConvInteger and MatMulInteger give.
     """
     for group in groups:
-        anchors = [c for c in group.calls if c.op.pattern in (Pattern.DENSE, Pattern.CHANNELWISE, Pattern.ROWS)]
+        anchors = [c for c in group.calls if c.op.pattern.is_reduction]
         if len(anchors) > 1:
             raise InternalError("two reductions in one kernel", where=group.calls[0].source)
         if anchors and group.output.dtype is DType.INT32 and anchors[0].inputs[0].dtype is DType.INT8:
