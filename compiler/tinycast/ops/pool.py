@@ -88,6 +88,10 @@ class MaxPool(Pool):
     """y = the largest element of the window; borders never win."""
 
     @property
+    def picks(self) -> bool:
+        return True
+
+    @property
     def title(self) -> str:
         return "MaxPool"
 

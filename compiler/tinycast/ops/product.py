@@ -8,12 +8,13 @@ from math import ceil, prod
 
 import numpy as np
 
+from tinycast.ir.fixed_point import INT32_MAX
 from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
 from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.sizes import sizes_of
 from tinycast.ir.types import Array, DType, Sizes, Value
 from tinycast.ops.node import Node
-from tinycast.ops.requantize import add_requantize
+from tinycast.ops.requantize import add_requantize, add_wide_requantize
 from tinycast.ops.rows import VectorRows, vector_sums
 from tinycast.ops.shape import Reshape, Transpose
 from tinycast.ops.sums import chunked_sum
@@ -25,10 +26,11 @@ from tinycast.tvm_bridge import expr as te
 class BatchedProduct(Op):
     """y[b, m, n] = sum_k a[b, m, k] * c[b, k, n]; the axes b broadcast. Integers wrap in their own type.
 
-    With `zero_points` both are int8 less these, and the sum is int32.
+    With `zero_points` both are int8 less these, and the sum is int32; of int16 it is int64.
     """
 
     pattern = Pattern.CHANNELWISE
+    has_wide_form = True
     zero_points: tuple[int, int] | None = None
 
     @property
@@ -40,7 +42,9 @@ class BatchedProduct(Op):
         return TensorType((*np.broadcast_shapes(a[:-2], c[:-2]), a[-2], c[-1]), self._sum_type(inputs[0].dtype))
 
     def _sum_type(self, dtype: DType) -> DType:
-        return dtype if self.zero_points is None else DType.INT32
+        if self.zero_points is None:
+            return dtype
+        return DType.INT64 if dtype is DType.INT16 else DType.INT32
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         dtype = arrays[0].dtype
@@ -59,7 +63,7 @@ class BatchedProduct(Op):
             if self.zero_points is not None:
                 left = te.cast(left, DType.INT32) - self.zero_points[0]
                 right = te.cast(right, DType.INT32) - self.zero_points[1]
-            return left * right
+            return te.cast(left * right, out.dtype) if out.dtype is DType.INT64 else left * right
 
         return chunked_sum(out, [int(a.shape[-1])], term)
 
@@ -119,10 +123,16 @@ class BatchedProduct(Op):
         a, c = (operand.tensor for operand in form.inputs)
         if a is None or c is None:
             return None
+        most = form.most(a.zero_point) * form.most(c.zero_point)
+        if most > INT32_MAX:  # two factors with zero points far from the middle
+            return None
         total = form.build.call(BatchedProduct((a.zero_point, c.zero_point)), [a.value, c.value])
-        ratio = np.asarray(a.scale * c.scale / form.scale)
-        bound = (128 + abs(a.zero_point)) * (128 + abs(c.zero_point)) * a.value.shape[-1]
-        return add_requantize(form.build, total, ratio, form.zero_point, form.bounds, bound, form.output.name)
+        ratio = a.scale * c.scale / form.scale
+        bound = most * a.value.shape[-1]
+        if form.dtype is DType.INT16:
+            return add_wide_requantize(form, total, ratio, bound)
+        ratios = np.asarray(ratio)
+        return add_requantize(form.build, total, ratios, form.zero_point, form.bounds, bound, form.output.name)
 
 
 def product(node: Node, a: Value, b: Value) -> Value:

@@ -1,4 +1,4 @@
-"""Requantize: a 32-bit accumulator to 8 bits, the integer arithmetic's central rule."""
+"""Requantize: a 32-bit accumulator to 8 bits, the integer arithmetic's central rule; a 64-bit one to 16 bits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import numpy as np
 
 from tinycast.ir.fixed_point import MAX_SHIFT, WIDE_SHIFT, FixedPoint, fixed_point, requantize
 from tinycast.ir.graph import Builder, Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm
 from tinycast.ir.types import Array, DType, Value
 from tinycast.tvm_bridge import expr as te
+
+_WIDE_MULTIPLIER_BITS = 30
+_LEAST_MULTIPLIER_BITS = 18  # with which its rounding stays far below a step of 16 bits
 
 
 @dataclass(frozen=True)
@@ -79,3 +83,51 @@ def add_requantize(
     op = Requantize(bounds[0], bounds[1], rule.pre_shift, rule.accumulator_limit, dtype)
     constants = [shaped(rule.multiplier, "multiplier"), shaped(rule.addend, "addend"), shaped(rule.shift, "shift")]
     return build.call(op, [accumulator, *constants], name)
+
+
+@dataclass(frozen=True)
+class WideRequantize(Op):
+    """y = clamp((accumulator * multiplier + addend) >> shift, low, high), int16. Input: accumulator (int64)."""
+
+    pattern = Pattern.ELEMENTWISE
+    multiplier: int
+    addend: int
+    shift: int
+    low: int
+    high: int
+
+    @property
+    def title(self) -> str:
+        return "Requantize"
+
+    def infer(self, inputs: Sequence[Value]) -> TensorType:
+        return TensorType(inputs[0].shape, DType.INT16)
+
+    def reference(self, arrays: Sequence[Array]) -> Array:
+        total = (arrays[0] * np.int64(self.multiplier) + np.int64(self.addend)) >> np.int64(self.shift)
+        return np.asarray(np.clip(total, self.low, self.high), np.int16)
+
+    def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
+        def body(acc: te.Expr) -> te.Expr:
+            multiplier, addend, low, high = (
+                te.const(n, DType.INT64) for n in (self.multiplier, self.addend, self.low, self.high)
+            )
+            total = (acc * multiplier + addend) >> self.shift
+            return te.cast(te.maximum(te.minimum(total, high), low), DType.INT16)
+
+        return te.elementwise(tensors, out.shape, body, "requantized")
+
+    def permute(self, perm: tuple[int, ...], inputs: Sequence[Value]) -> Op | None:
+        return self
+
+
+def add_wide_requantize(form: IntegerForm, accumulator: Value, ratio: float, bound: int) -> Value | None:
+    """Append a WideRequantize of an int64 sum that stays within +-bound; None where 64 bits are too few."""
+    most = min(2**_WIDE_MULTIPLIER_BITS, 2**62 // max(bound, 1))
+    shift = next((s for s in range(61, 0, -1) if ratio * 2**s <= most and abs(form.zero_point) << s < 2**61), 0)
+    multiplier = round(ratio * 2**shift)
+    if not shift or multiplier < 2**_LEAST_MULTIPLIER_BITS:
+        return None
+    addend = (1 << (shift - 1)) + (form.zero_point << shift)
+    op = WideRequantize(multiplier, addend, shift, form.low, form.high)
+    return form.build.call(op, [accumulator], form.output.name)

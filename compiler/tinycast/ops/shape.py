@@ -34,6 +34,10 @@ class Move(Op):
     broadcasts = False  # positions
     has_wide_form = True
 
+    @property
+    def picks(self) -> bool:
+        return True
+
     def integer_form(self, form: IntegerForm) -> Value | None:
         x = form.inputs[0].activation
         if x is None:

@@ -13,10 +13,13 @@ from math import ceil, prod
 import numpy as np
 
 from tinycast.ir.graph import Op, Pattern, Tensor, TensorType, Tile
+from tinycast.ir.quantized import IntegerForm, QuantizedInput
 from tinycast.ir.types import Array, DType, Value
 from tinycast.ops.node import Node
+from tinycast.ops.requantize import add_requantize
 from tinycast.ops.shape import Move, perm_back
 from tinycast.ops.sums import chunked_sum
+from tinycast.ops.weights import integer_weights
 from tinycast.tvm_bridge import expr as te
 
 
@@ -63,11 +66,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class SpatialConv(Op):
-    """y[n, o, p…] = bias[o] + sum of x[n, g * C / G + c, …] * weight[o, c, k…]. Inputs: x, weight, bias if any."""
+    """y[n, o, p…] = bias[o] + sum of x[n, g * C / G + c, …] * weight[o, c, k…]. Inputs: x, weight, bias if any.
+
+    x of 8 or 16 bits with weights of 8 gives int32, and the border is `pad_value` there.
+    """
 
     pattern = Pattern.CHANNELWISE
+    has_wide_form = True
     frame: Frame
     group: int
+    pad_value: int = 0
 
     @property
     def title(self) -> str:
@@ -75,12 +83,12 @@ class SpatialConv(Op):
 
     def infer(self, inputs: Sequence[Value]) -> TensorType:
         x, weight = inputs[0], inputs[1]
-        return TensorType((x.shape[0], weight.shape[0], *self.frame.output(x.shape[2:])), x.dtype)
+        return TensorType((x.shape[0], weight.shape[0], *self.frame.output(x.shape[2:])), _sum_type(x.dtype))
 
     def reference(self, arrays: Sequence[Array]) -> Array:
         x, weight = arrays[0].astype(np.float64), arrays[1].astype(np.float64)
         rank = len(self.frame.kernel)
-        patches = self.frame.patches(x, 0)
+        patches = self.frame.patches(x, self.pad_value)
         each, channels = weight.shape[0] // self.group, weight.shape[1]
         parts = []
         for g in range(self.group):
@@ -91,16 +99,17 @@ class SpatialConv(Op):
         y = np.concatenate(parts, 1)
         if len(arrays) > 2:
             y = y + arrays[2].reshape((-1,) + (1,) * rank)
-        return y.astype(arrays[0].dtype)
+        return y.astype(_sum_type(DType(arrays[0].dtype.name)).numpy)
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         x, weight = tensors[0], tensors[1]
         each, channels = out.shape[1] // self.group, int(weight.shape[1])
-        none = te.const(0, out.dtype)
+        fill = te.const(self.pad_value, te.dtype_of(x))
 
         def term(i: Sequence[te.Expr], k: Sequence[te.Expr]) -> te.Expr:
             channel = k[0] if self.group == 1 else i[1] // each * channels + k[0]
-            return self.frame.read(x, i[0], channel, i[2:], k[1:], none) * weight(i[1], *k)
+            element = self.frame.read(x, i[0], channel, i[2:], k[1:], fill)
+            return te.cast(element, out.dtype) * te.cast(weight(i[1], *k), out.dtype)
 
         acc = chunked_sum(out, [channels, *self.frame.kernel], term)
         if len(tensors) == 2:
@@ -109,6 +118,24 @@ class SpatialConv(Op):
 
     def macs(self, inputs: Sequence[Value], out: TensorType) -> int:
         return prod(out.shape) * prod(inputs[1].shape[1:])
+
+    def integer_form(self, form: IntegerForm) -> Value | None:
+        x, weight, *bias = form.inputs
+        zeros = form.build.constant(np.zeros(weight.value.shape[0], np.float32), "bias")
+        weights = integer_weights(replace(form, inputs=(x, weight, bias[0] if bias else QuantizedInput(zeros))))
+        if weights is None:
+            return None
+        op = replace(self, pad_value=weights.pad_value)
+        total = form.build.call(op, [x.value, weights.weight, weights.bias])
+        shape = (1, -1, *(1 for _ in self.frame.kernel))
+        ratio = weights.ratio.reshape(shape) if weights.ratio.size > 1 else weights.ratio
+        return add_requantize(
+            form.build, total, ratio, form.zero_point, form.bounds, weights.bound, form.output.name, form.dtype
+        )
+
+
+def _sum_type(dtype: DType) -> DType:
+    return DType.INT32 if dtype in (DType.INT8, DType.INT16) else dtype
 
 
 @dataclass(frozen=True)
@@ -137,6 +164,10 @@ class SpatialPool(Op):
         taps = tuple(range(-len(self.frame.kernel), 0))
         patches = self.frame.patches(x, self._fill(DType(x.dtype.name)))
         return np.asarray(patches.max(taps) if self.largest else patches.astype(np.float64).sum(taps), x.dtype)
+
+    @property
+    def picks(self) -> bool:
+        return self.largest
 
     def compute(self, tensors: Sequence[Tensor], out: TensorType, tile: Tile) -> Tensor:
         fill = te.const(self._fill(out.dtype), out.dtype)

@@ -13,7 +13,6 @@ from tinycast.ir.types import DType, Value
 from tinycast.ops.conv import Conv2D
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.elementwise import Binary, BinaryFunction, Clip
-from tinycast.ops.pool import MaxPool
 from tinycast.ops.quantize import Alias, Dequantize, Quantize, rescale_table
 from tinycast.ops.shape import Move, Reshape, Slice, Transpose
 from tinycast.program.tables import replace_quantize
@@ -24,7 +23,7 @@ def move_dequantize_down(program: Program) -> int:
     rewrites = 0
     made = program.producers()
     for call in list(program.calls):
-        if not isinstance(call.op, Move | MaxPool):
+        if not call.op.picks:
             continue
         source = made.get(call.inputs[0])
         if source is None or not isinstance(source.op, Dequantize):
@@ -46,11 +45,11 @@ def move_dequantize_down(program: Program) -> int:
     return rewrites
 
 
-def _on_integers(op: Move | MaxPool, scale: float, zero_point: int, dtype: DType) -> Op:
-    return op if isinstance(op, MaxPool) else op.quantized(scale, zero_point, dtype)
+def _on_integers(op: Op, scale: float, zero_point: int, dtype: DType) -> Op:
+    return op.quantized(scale, zero_point, dtype) if isinstance(op, Move) else op
 
 
-def _moved_axis(move: Move | MaxPool, dequantize: Dequantize, raw: Value) -> int | None:
+def _moved_axis(move: Op, dequantize: Dequantize, raw: Value) -> int | None:
     """The axis of the scales after the move; None where the move cannot be exchanged with them."""
     if len(dequantize.scale) == 1:
         return 0
@@ -102,7 +101,7 @@ def move_quantize_up(program: Program) -> int:
     made, uses = program.producers(), program.consumers()
     for call in reversed(list(program.calls)):
         move = made.get(call.inputs[0]) if isinstance(call.op, Quantize) else None
-        if move is None or not isinstance(move.op, Move | MaxPool) or not isinstance(call.op, Quantize):
+        if move is None or not move.op.picks or not isinstance(call.op, Quantize):
             continue
         if len(uses[move.output]) > 1 or move.output in program.outputs:
             continue

@@ -10,7 +10,6 @@ import onnx_ir
 from tinycast.ir.graph import Builder, Program
 from tinycast.ir.types import DType, Quant, Value
 from tinycast.ops.formats import Decode, Encode, RoundTo, Rule
-from tinycast.ops.pool import MaxPool
 from tinycast.ops.quantize import Dequantize, FlipSign, Quantize
 from tinycast.ops.shape import Concat, Move
 
@@ -41,7 +40,7 @@ def make_activations_signed(program: Program) -> int:
             call.output.dtype = _SIGNED[op.dtype]
             flipped[call.output] = call.output
             rewrites += 1
-        elif isinstance(op, Move | MaxPool | Concat) and any(
+        elif (op.picks or isinstance(op, Concat)) and any(
             v in flipped or (is_quantized and _is_unsigned_constant(v)) for v in call.inputs
         ):
             call.inputs = tuple(
