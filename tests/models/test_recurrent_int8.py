@@ -289,3 +289,17 @@ def test_what_has_no_integer_form_stays_in_float(change: str, folder: Path) -> N
     model = onnx_ir.serde.deserialize_model(proto)
     program = to_integers(model, "net")
     assert any("GRU" in note and "float32" in note for note in program.notes)
+
+
+@pytest.mark.parametrize(("scale", "in_float"), [(1 / 127, False), (0.05, True)])
+def test_a_start_outside_of_what_a_state_holds_stays_in_float(scale: float, in_float: bool, folder: Path) -> None:
+    """Captioning starts from features, which a dense layer makes of an image: they may be larger than 1."""
+    proto = onnx.load(quantized(Layer("GRU", starts=True, steps=3), folder)[0])
+    (start,) = (t for t in proto.graph.initializer if t.name.startswith("h0"))
+    proto.graph.initializer.remove(start)
+    integers = onnx.helper.make_tensor_value_info("h", onnx.TensorProto.INT8, start.dims)
+    proto.graph.input.append(integers)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(scale), "h_scale"))
+    proto.graph.node.insert(0, onnx.helper.make_node("DequantizeLinear", ["h", "h_scale"], [start.name]))
+    program = to_integers(onnx_ir.serde.deserialize_model(proto), "net")
+    assert any("GRU" in note and "float32" in note for note in program.notes) == in_float

@@ -89,6 +89,14 @@ class Dequantize(Op):
         zero = np.asarray(self.zero_point, np.int64)
         return (scale[0], zero[0]) if len(self.scale) == 1 else (scale, zero)
 
+    def most(self, dtype: DType) -> float:
+        """The largest magnitude that an element of the type can stand for."""
+        return max(
+            scale * abs(bound - zero)
+            for scale, zero in zip(self.scale, self.zero_point, strict=True)
+            for bound in dtype.bounds
+        )
+
 
 @dataclass(frozen=True)
 class Table(Op):

@@ -27,9 +27,11 @@ from tinycast.ops.recurrent_integer import (
 )
 from tinycast.ops.recurrent_kernel import Kind, Operand
 from tinycast.ops.requantize import add_requantize
+from tinycast.ops.shape import Move
 from tinycast.program.integers import quantized_operand
 
 _LARGEST_HIDDEN = 32767
+_ROUNDED = 0.02  # by which the type of a quantized state may reach beyond 1, which no state does
 _STATES = {
     Operand.HIDDEN: (DType.INT16, HIDDEN_SCALE, _LARGEST_HIDDEN),
     Operand.CELL: (DType.INT32, CELL_SCALE, CELL_LIMIT),
@@ -121,7 +123,7 @@ class _Layer:
         usual = ACTIVATIONS[layer.kind]
         if any(tuple(a.function for a in each) != usual or any(a.clip for a in each) for each in layer.activations):
             return False
-        return all(_fits(self._given[o], o, self._state(o)) for o in _STATES if o in self._given)
+        return all(self._fits(o) for o in _STATES if o in self._given)
 
     def _arithmetic(
         self, x: QuantizedTensor, w: _Weights, r: _Weights, quantize: Call | None
@@ -198,6 +200,19 @@ class _Layer:
         value = self._given.get(operand)
         return next((s for s in self._program.states if self._program.inputs[s.input] is value), None)
 
+    def _fits(self, operand: Operand) -> bool:
+        """Whether what the layer starts from lies in the range of its states, as far as it is known."""
+        value, state = self._given[operand], self._state(operand)
+        known = value.data if state is None else state.initial
+        _, scale, limit = _STATES[operand]
+        most = 0.0 if known is None else float(np.abs(known).max(initial=0.0))
+        source = self._made.get(value)
+        while source is not None and isinstance(source.op, Move):
+            source = self._made.get(source.inputs[0])
+        if source is not None and isinstance(source.op, Dequantize):
+            most = source.op.most(source.inputs[0].dtype) - _ROUNDED
+        return most <= (limit + 1) * scale
+
     def _start(self, operand: Operand) -> Value:
         """The state that the layer starts from, in integers."""
         value, state = self._given[operand], self._state(operand)
@@ -243,13 +258,6 @@ def _weights(operand: QuantizedInput) -> _Weights | None:
     if np.any(operand.zero_point) or (scale.ndim and operand.axis != 1):
         return None
     return _Weights(data, scale)
-
-
-def _fits(value: Value, operand: Operand, state: ProgramState | None) -> bool:
-    """Whether what a layer starts from lies in the range of its states, as far as it is known."""
-    known = value.data if state is None else state.initial
-    _, scale, limit = _STATES[operand]
-    return known is None or bool(np.abs(known).max(initial=0.0) <= (limit + 1) * scale)
 
 
 def _rescale(
