@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from export_attention_nets import CausalTransformer, ChannelAttention, Conformer
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -252,6 +253,22 @@ class TemporalNet(nn.Module):
         return torch.softmax(self.head(functional.avg_pool1d(self.body(x), 8)[..., -1]), -1)
 
 
+class SeriesDecomposition(nn.Module):
+    """A forecast of trend and rest, each by a dense layer (DLinear), in the series' own scale (RevIN)."""
+
+    def __init__(self, length: int = 40, ahead: int = 8) -> None:
+        super().__init__()
+        self.rest, self.trend = nn.Linear(length, ahead), nn.Linear(length, ahead)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 2, 1)
+        mean = x.mean(-1, keepdim=True)
+        deviation = torch.sqrt(torch.var(x, -1, keepdim=True, unbiased=False) + 1e-5)
+        x = (x - mean) / deviation
+        trend = functional.avg_pool1d(functional.pad(x, (12, 12), mode="replicate"), 25, 1)
+        return ((self.rest(x - trend) + self.trend(trend)) * deviation + mean).permute(0, 2, 1)
+
+
 def keras_net() -> Any:
     """A Keras network, channels last, on the PyTorch backend."""
     import keras
@@ -291,4 +308,8 @@ NETS = {
     "dcgan_generator": Net(dcgan_generator, (1, 16, 1, 1)),
     "unet": Net(UNet, (1, 1, 16, 16)),
     "temporal_net": Net(TemporalNet, (1, 4, 24)),
+    "causal_transformer": Net(CausalTransformer, (1, 10), tokens=40),
+    "conformer": Net(Conformer, (1, 16, 12)),
+    "channel_attention": Net(ChannelAttention, (1, 3, 16, 16)),
+    "series_decomposition": Net(SeriesDecomposition, (1, 40, 3)),
 }

@@ -22,7 +22,8 @@ FOLDER = Path(__file__).parent / "exported"
 FILES = sorted(path.stem for path in FOLDER.glob("*.onnx"))
 KINDS = (
     "residual_cnn", "mobilenet", "gru_keywords", "bidirectional_lstm", "transformer_encoder", "vision_transformer",
-    "dcgan_generator", "unet", "temporal_net",
+    "dcgan_generator", "unet", "temporal_net", "causal_transformer", "conformer", "channel_attention",
+    "series_decomposition",
 )  # fmt: skip
 ELSEWHERE = ("mobilenet_dynamo_19", "gru_keywords_torchscript_15", "transformer_encoder_dynamo_19")
 _TOKENS = 40  # embeddings that the transformer has
