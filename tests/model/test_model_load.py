@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from model_builders import FLOAT, conv_net, floats, info, proto, write
 from onnx import TensorProto, helper
@@ -136,6 +137,40 @@ def test_functions_are_inlined(tmp_path: Path) -> None:
     assert [n.op_type for n in loaded.graph] == ["Add"]
     assert not loaded.functions
     np.testing.assert_array_equal(run(loaded, {"x": floats(1, 3)})["y"], 2 * floats(1, 3))
+
+
+CALLING = """
+<ir_version: 10, opset_import: ["" : {model}, "local" : 1]> g (float[2] x) => (float[2] y) {{ y = local.twice(x) }}
+<opset_import: ["" : {function}, "local" : 1], domain: "local">
+twice (a) => (b) {{ c = local.less(a) b = local.less(c) }}
+<opset_import: ["" : {function}], domain: "local"> less (a) => (b) {{ b = Exp(a) }}
+"""
+
+
+def test_functions_of_another_opset_may_call_functions(tmp_path: Path) -> None:
+    """As skl2onnx writes KNNImputer: ONNX cannot convert them."""
+    path = write(tmp_path, onnx.parser.parse_model(CALLING.format(model=22, function=21)))
+    model = load(path)
+    simplify(model)
+    assert [node.op_type for node in model.graph] == ["Exp", "Exp"]
+    x = floats(2)
+    np.testing.assert_allclose(run(model, {"x": x})["y"], np.exp(np.exp(x)), rtol=1e-6)
+
+
+def test_functions_of_an_old_opset_that_call_functions_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, onnx.parser.parse_model(CALLING.format(model=22, function=14)))
+    with pytest.raises(ModelError, match="functions of opset 14"):
+        load(path)
+
+
+def test_a_wrong_shape_that_an_output_declares_does_not_count(tmp_path: Path) -> None:
+    """As skl2onnx writes PLSRegression; ONNX Runtime warns, and runs it."""
+    constants = {"w": floats(6, 1)}
+    path = write(
+        tmp_path,
+        proto([helper.make_node("MatMul", ["x", "w"], ["y"])], [info("x", [1, 6])], [info("y", [1, 6])], constants),
+    )
+    assert outputs_of(load(path))[0].shape == (1, 1)
 
 
 def test_external_data_is_read_into_the_model(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from tinycast.model.ports import static_shape
 from tinycast.model.shapes import fix_input_shapes, infer_shapes
 
 IR_VERSION = 10  # the one of opset 21
+_STANDARD = ("", "ai.onnx")
+_ADDITIVE = 18  # the last opset in which an operator lost something
 _FILLS = frozenset({"Cast", "CastLike", "Clip", "Expand", "Max", "Min", "Pad", "Where"})
 
 
@@ -40,7 +42,7 @@ def load(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | N
     claim_unlisted_operators(proto)
     _check(proto, path)
     if proto.functions:
-        proto = onnx.inliner.inline_local_functions(proto, convert_version=True)
+        proto = _inlined(proto)
     _drop_initializers_from_inputs(proto)
     number_labels(proto)
     fix_input_shapes(proto, shapes or {})
@@ -51,6 +53,29 @@ def load(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | N
     _infer_shapes(model)
     _check_finite(model)
     return model
+
+
+def _inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without functions of its own.
+
+    ONNX cannot convert a function that calls another one, whose types it does not know. From opset 18 on versions only
+    add to operators, so that such a function is one of the model's version as it stands.
+    """
+    try:
+        return onnx.inliner.inline_local_functions(proto, convert_version=True)
+    except RuntimeError as error:
+        own = [entry for f in proto.functions for entry in f.opset_import if entry.domain in _STANDARD]
+        versions = [entry.version for entry in (*proto.opset_import, *own) if entry.domain in _STANDARD]
+        if min(versions) < _ADDITIVE:
+            raise ModelError(
+                f"functions of opset {min(versions)} do not fit into a model of opset {max(versions)}",
+                where=" ".join(str(error).split()),
+                fix=f"export model and functions with one opset, or with {_ADDITIVE} or later",
+            ) from None
+        for entry in (*proto.opset_import, *own):
+            if entry.domain in _STANDARD:
+                entry.version = max(versions)
+        return onnx.inliner.inline_local_functions(proto, convert_version=False)
 
 
 def _infer_shapes(model: ir.Model) -> None:
