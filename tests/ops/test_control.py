@@ -140,6 +140,11 @@ def test_rounds_that_a_counter_decides_are_known() -> None:
     assert op.carried == 2  # the weights are not
 
 
+def test_a_loop_of_one_round_is_its_body() -> None:
+    row = next(row for row in CONTROL if row.name == "loop_constant_1")
+    assert not any(isinstance(call.op, Control) for call in program_of(loaded(row.proto())).calls)
+
+
 def test_kernels_copy_no_more_than_the_last_state() -> None:
     """The next state is written to the output that collects it; the body's weights are the model's."""
     row = Row("rnn", "float[6,1,3] s, float[1,4] i", SCAN_RNN, {"w": (3, 4), "r": (4, 4)}, outputs="y z")

@@ -91,7 +91,7 @@ def capture_invariants(model: ir.Model) -> int:
             initial, graph = node.inputs[first + k], node.graph
             assert initial is not None
             assert graph is not None
-            _copy_outputs(body, body.inputs[first + k])
+            copy_outputs(body, body.inputs[first + k])
             ir.convenience.replace_all_uses_with(body.inputs[first + k], initial)
             after = ir.node("Identity", [initial], name=f"{node.name}.{k}")
             after.outputs[0].shape, after.outputs[0].type = initial.shape, initial.type
@@ -103,7 +103,7 @@ def capture_invariants(model: ir.Model) -> int:
     return changed
 
 
-def _copy_outputs(body: ir.Graph, value: ir.Value) -> None:
+def copy_outputs(body: ir.Graph, value: ir.Value) -> None:
     """Let outputs of the body that are the value itself, as tf2onnx writes them, be copies of it."""
     for i, output in enumerate(body.outputs):
         if output is value:

@@ -12,8 +12,8 @@ import onnx
 import onnx_ir as ir
 
 from tinycast.errors import ModelError
-from tinycast.model.control_flow import LARGEST_TRIPS, has_constant_rounds
-from tinycast.model.edit import Array, add_constant, constant
+from tinycast.model.control_flow import LARGEST_TRIPS, copy_outputs, has_constant_rounds, rounds
+from tinycast.model.edit import Array, add_constant, constant, free_name
 from tinycast.model.run import Session
 
 _CONDITION, _FIRST_CARRIED = 1, 2  # operands of Loop
@@ -35,13 +35,59 @@ def _count(node: ir.Node, model: ir.Model) -> bool:
     known = {v: constant(v) for v in (*operands, *captured) if v is not None}
     if any(array is None for array in known.values()):
         return False
-    rounds = _run(node, nodes, carried, {v: a for v, a in known.items() if a is not None}, model)
-    if rounds is None or rounds > LARGEST_TRIPS:
+    count = _run(node, nodes, carried, {v: a for v, a in known.items() if a is not None}, model)
+    if count is None or count > LARGEST_TRIPS:
         return False
-    node.replace_input_with(0, add_constant(graph, f"{node.name}.rounds", np.asarray(rounds, np.int64)))
+    node.replace_input_with(0, add_constant(graph, f"{node.name}.rounds", np.asarray(count, np.int64)))
     node.replace_input_with(_CONDITION, add_constant(graph, f"{node.name}.condition", np.asarray(True)))
     body.outputs[0] = _always(body)
     return True
+
+
+def inline_single_rounds(model: ir.Model) -> int:
+    """Put the body of a Loop of one round in its place; returns how many.
+
+    PyTorch writes EmbeddingBag as a loop over the batch.
+    """
+    loops = [n for n in model.graph.all_nodes() if n.op_type == "Loop" and n.domain in ("", "ai.onnx")]
+    single = [n for n in loops if has_constant_rounds(n) and rounds(n) == 1 and isinstance(n.graph, ir.Graph)]
+    for node in single:
+        _inline(node)
+    return len(single)
+
+
+def _inline(node: ir.Node) -> None:
+    body, graph = node.attributes["body"].as_graph(), node.graph
+    assert isinstance(graph, ir.Graph)
+    first = add_constant(graph, f"{node.name}.round", np.zeros((), np.int64))
+    goes_on = add_constant(graph, f"{node.name}.condition", np.asarray(True))
+    for inside, outside in zip(body.inputs, [first, goes_on, *node.inputs[_FIRST_CARRIED:]], strict=True):
+        assert outside is not None
+        copy_outputs(body, inside)
+        ir.convenience.replace_all_uses_with(inside, outside)
+    for value in list(body.initializers.values()):
+        assert value.const_value is not None
+        copy_outputs(body, value)
+        moved = add_constant(graph, str(value.name), value.const_value.numpy(), value.dtype)
+        ir.convenience.replace_all_uses_with(value, moved)
+    results = list(body.outputs)[1:]
+    body.outputs.clear()
+    for inner in list(body):
+        body.remove(inner)
+        graph.insert_before(node, inner)
+        for value in inner.outputs:
+            name, value.name = value.name, None
+            value.name = free_name(graph, str(name)) if name else name
+    axis = add_constant(graph, f"{node.name}.axis", np.zeros(1, np.int64))
+    for k, (after, value) in enumerate(zip(node.outputs, results, strict=True)):
+        collects = k >= len(node.inputs) - _FIRST_CARRIED
+        last = ir.node("Unsqueeze" if collects else "Identity", [value, axis] if collects else [value])
+        last.name, last.outputs[0].type, last.outputs[0].shape = f"{node.name}.{k}", after.type, after.shape
+        graph.insert_before(node, last)
+        name, after.name = after.name, None
+        ir.convenience.replace_all_uses_with(after, last.outputs[0], replace_graph_outputs=True)
+        last.outputs[0].name = name
+    graph.remove(node, safe=True)
 
 
 def _deciding(body: ir.Graph) -> tuple[list[ir.Node], list[int], list[ir.Value]] | None:

@@ -17,7 +17,7 @@ from tinycast.model.control_flow import capture_invariants, fold_several_outputs
 from tinycast.model.edit import add_constant, constant, replace
 from tinycast.model.gelu import fuse_gelu
 from tinycast.model.gemm import split_computed_bias
-from tinycast.model.loop_rounds import count_rounds
+from tinycast.model.loop_rounds import count_rounds, inline_single_rounds
 from tinycast.model.names import name_nodes, name_values
 from tinycast.model.noop import remove_noops
 from tinycast.model.qoperator import rewrite_qoperators
@@ -69,6 +69,7 @@ def simplify(model: ir.Model) -> None:
         resolve_sequences(model)
         capture_invariants(model)
         count_rounds(model)
+        inline_single_rounds(model)
         fold_several_outputs(model)
         gather_windows(model)
         _fold_constants(model)
