@@ -74,7 +74,8 @@ def _fits(anchor: Call, target: Target) -> bool:
         return len(x.shape) == 2
     if isinstance(op, BatchedProduct):
         one_batch = sum(n > 1 for n in shape[:-2]) <= 1
-        summed = x.dtype is DType.FLOAT32 or op.zero_points is not None
+        # Sums of int16 products take 64 bits.
+        summed = x.dtype is DType.FLOAT32 or (x.dtype is DType.INT8 and op.zero_points is not None)
         return target.has_vectors and one_batch and summed and shape[-2] >= _LEAST_MATRIX_ROWS
     return False
 
