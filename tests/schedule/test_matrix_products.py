@@ -7,7 +7,7 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper
 from schedule.test_wasm_kernels import RELAXED, WASM, plain
-from tinycast.compress.quantize import QuantizeOptions, quantize
+from tinycast.compress.quantize import ActivationType, QuantizeOptions, quantize
 from tinycast.execute.select import driver_for
 from tinycast.ir.graph import interpret
 from tinycast.model import simplify
@@ -59,3 +59,31 @@ def test_products_of_matrices(
     bound = 0 if int8 else 1e-5 * np.abs(expected).max()
     assert len(np.unique(expected)) > 10
     np.testing.assert_allclose(outputs.reshape(-1), expected.reshape(-1), rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("target", [WASM, RELAXED], ids=lambda target: target.name)
+def test_products_of_two_int16_tensors_have_sums_of_64_bits(target: Target) -> None:
+    """Values at the ends of the range: sums of their products leave 32 bits."""
+    left, right, _ = SHAPES[2]
+    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("a", left), ("b", left))]
+    nodes = [
+        helper.make_node("Transpose", ["b"], ["c"], perm=[0, 1, 3, 2]),
+        helper.make_node("MatMul", ["a", "c"], ["y"]),
+    ]
+    graph = helper.make_graph(nodes, "m", inputs, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    model = ir.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10))
+    rng = np.random.default_rng(2)
+    samples = {n: rng.normal(0, 1, (1, *left)).astype(np.float32) for n in ("a", "b")}
+    model = quantize(model, {n: s[0] for n, s in samples.items()}, QuantizeOptions(activations=ActivationType.INT16))
+    simplify(model)
+    program = to_integers(model, "m")
+    given = {n: rng.choice(np.array([-32768, -32000, 32767], np.int16), (3, *left)) for n in ("a", "b")}
+    expected = np.stack(
+        [interpret(program, [given[v.name][i] for v in program.inputs])[program.outputs[0]] for i in range(3)]
+    )
+    artifact = build(compile_model(model, target, "m", "0" * 64))
+    squeezed = {n: s[:, 0] for n, s in given.items()}
+    (outputs,) = driver_for(target).run(artifact.files, artifact.manifest, squeezed).outputs.values()
+    assert expected.dtype == np.int16
+    assert len(np.unique(expected)) > 1
+    np.testing.assert_array_equal(outputs.reshape(-1), expected.reshape(-1))
