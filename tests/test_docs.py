@@ -24,7 +24,7 @@ DOCS = ROOT / "docs"
 OPERATOR, TARGET, ARCHITECTURE = ("add_an_operator.md", "add_a_target.md", "architecture.md")
 SHRINK = """
 import sys
-sys.path.insert(0, "tests/ops")
+sys.path[:0] = ["tests", "tests/ops"]
 from matrix import ROWS
 from test_matrix import test_every_operator_has_a_row, test_float_models_agree_with_onnx_runtime
 (row,) = (row for row in ROWS if row.name == "shrink")

@@ -43,7 +43,9 @@ def flatten_rows(calls: Sequence[Call], anchor: Call | None) -> FlatGroup:
     around = [*calls[:first], *calls[first + len(kept) :]]
     shape = anchor.output.shape
     is_moved = calls[0].op == Transpose(TO_NHWC) and first == 1
-    if not all(isinstance(call.op, Reshape) for call in around[is_moved:]):
+    before = [anchor.inputs[0], *(call.inputs[0] for call in reversed(calls[:first]))]
+    is_chain = before[:-1] == [call.output for call in reversed(calls[:first])]
+    if not is_chain or not all(isinstance(call.op, Reshape) for call in around[is_moved:]):
         return unchanged
     if isinstance(anchor.op, FullyConnected) and len(shape) > 2 and not is_moved:
         view: Callable[[Value], Value | None] = partial(_flat, rows=shape[:-1])
@@ -64,15 +66,15 @@ def flatten_rows(calls: Sequence[Call], anchor: Call | None) -> FlatGroup:
             flat.setdefault(value, seen)
     made = [replace(c, inputs=tuple(flat.get(v, v) for v in c.inputs), output=flat[c.output]) for c in kept]
     originals = {v: k for k, v in flat.items()}
-    x, source = made[0].inputs[0], calls[0].inputs[0]
-    before = []
+    x, source = made[0].inputs[0], before[-1]
+    moves = []
     if is_moved:
         n, height, width, channels = x.shape
         image = replace(source, shape=(n, channels, height, width))
-        before = [replace(calls[0], inputs=(image,), output=x)]
+        moves = [replace(calls[0], inputs=(image,), output=x)]
         x = image
     originals[x] = source
-    return FlatGroup([*before, *made, *calls[first + len(kept) :]], made[0], originals)
+    return FlatGroup([*moves, *made, *calls[first + len(kept) :]], made[0], originals)
 
 
 def _is_column(layer: Call, window: Window) -> bool:
