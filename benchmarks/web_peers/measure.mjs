@@ -57,7 +57,14 @@ export async function measureLatency(runtimes, name, options) {
   );
 }
 
-const ARRAYS = { float32: Float32Array, int32: Int32Array, int64: BigInt64Array, int8: Int8Array, uint8: Uint8Array };
+const ARRAYS = {
+  bool: Uint8Array,
+  float32: Float32Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+};
 
 /**
  * Inputs as the ONNX file has them (`elements`, `shape`), and as real numbers with the channels last; or, of networks
