@@ -173,6 +173,14 @@ def test_a_wrong_shape_that_an_output_declares_does_not_count(tmp_path: Path) ->
     assert outputs_of(load(path))[0].shape == (1, 1)
 
 
+def test_half_of_a_spectrum_is_the_default_of_stft(tmp_path: Path) -> None:
+    """ONNX's inference takes the whole of it where the attribute is left out."""
+    constants = {"step": np.array(8), "length": np.array(16)}
+    nodes = [helper.make_node("STFT", ["x", "step", "", "length"], ["y"])]
+    path = write(tmp_path, proto(nodes, [info("x", [1, 128, 1])], [info("y", [1, 15, 9, 2])], constants))
+    assert outputs_of(load(path))[0].shape == (1, 15, 9, 2)
+
+
 def test_external_data_is_read_into_the_model(tmp_path: Path) -> None:
     model = conv_net(17)
     path = tmp_path / "net.onnx"

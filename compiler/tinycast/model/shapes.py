@@ -61,11 +61,19 @@ def fix_input_shapes(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...
                 dim.Clear()
 
 
+def _say_defaults(model: ir.Model) -> None:
+    """Write out what ONNX's inference takes for another default than its documentation has."""
+    for node in model.graph.all_nodes():
+        if node.op_type == "STFT" and "onesided" not in node.attributes:
+            node.attributes["onesided"] = ir.AttrInt64("onesided", 1)
+
+
 def infer_shapes(model: ir.Model) -> None:
     """Infer element types and shapes of all values, in place. Raises ModelError where the model contradicts itself.
 
     (onnx_ir's ShapeInferencePass keeps such contradictions to itself.) What a Loop carries keeps its shape.
     """
+    _say_defaults(model)
     _infer_standard_shapes(model)
     # Each lets ONNX's own inference go on from there.
     while infer_classical_shapes(model) or share_shapes_with_loops(model):
