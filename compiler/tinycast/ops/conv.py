@@ -180,13 +180,19 @@ def import_conv(node: Node) -> Value:
     rank, group = len(x.shape), node.int("group", 1)
     if rank not in (3, 4) or not node.is_weight(1) or (bias is not None and not node.is_weight(2)):
         return spatial_conv(node, x, weight, bias, group)
-    image = as_image(node, x)
-    window = window_of(node, weight.shape[2:], x.shape[2:])
     kernel = weight if rank == 4 else node.build.call(Reshape((*weight.shape[:2], 1, weight.shape[2])), [weight])
     kernel = node.build.call(Transpose((0, 2, 3, 1)), [kernel])
     if bias is None:
         bias = node.build.constant(np.zeros(weight.shape[0], np.float32), "bias")
-    depthwise = group == image.shape[1] == weight.shape[0] and group > 1
+    return image_conv(node, x, kernel, bias)
+
+
+def image_conv(node: Node, x: Value, kernel: Value, bias: Value) -> Value:
+    """The form for one or two spatial axes: x as ONNX has it, kernel (O, KH, KW, C), KH 1 with one axis, bias (O,)."""
+    rank, group = len(x.shape), node.int("group", 1)
+    image = as_image(node, x)
+    window = window_of(node, kernel.shape[5 - rank : 3], x.shape[2:])
+    depthwise = group == image.shape[1] == kernel.shape[0] and group > 1
     op = Conv2D(window, group, 0, channels_first=True, depthwise=depthwise)
     return from_image(node, node.build.call(op, [image, kernel, bias]), rank)
 

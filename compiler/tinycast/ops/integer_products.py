@@ -10,7 +10,7 @@ import numpy as np
 
 from tinycast.ir.fixed_point import INT32_MAX
 from tinycast.ir.types import Array, DType, Value
-from tinycast.ops.conv import Conv2D
+from tinycast.ops.conv import image_conv
 from tinycast.ops.dense import FullyConnected
 from tinycast.ops.elementwise import Binary, BinaryFunction
 from tinycast.ops.logic import Cast
@@ -18,7 +18,6 @@ from tinycast.ops.node import Node
 from tinycast.ops.product import product
 from tinycast.ops.shape import Reshape
 from tinycast.ops.spatial import SpatialConv, frame_of
-from tinycast.ops.window import as_image, from_image, window_of
 
 _LARGEST_ACTIVATION = 255  # less its zero point
 
@@ -71,20 +70,15 @@ def import_mat_mul_integer(node: Node) -> Value:
 
 def import_conv_integer(node: Node) -> Value:
     x, weight, zeros = node.input(0), node.input(1), node.optional(3)
-    rank, group = len(x.shape), node.int("group", 1)
     channels = (weight.shape[0], *(1,) * (len(weight.shape) - 1))
     operands = [_centred(node, x, node.optional(2), ()), _centred(node, weight, zeros, channels)]
     weights = _narrow_weights(operands[1])
-    if weights is None or rank not in (3, 4):
+    if weights is None or len(x.shape) not in (3, 4):
         frame, _ = frame_of(node, weight.shape[2:], x.shape[2:])
-        return node.build.call(SpatialConv(frame, group), operands)
-    image = as_image(node, _narrow(node, operands[0]))
+        return node.build.call(SpatialConv(frame, node.int("group", 1)), operands)
     kernel = weights.reshape(*weights.shape[:2], -1, weights.shape[-1]).transpose(0, 2, 3, 1)
-    depthwise = group == image.shape[1] == len(weights) and group > 1
-    window = window_of(node, weight.shape[2:], x.shape[2:])
-    op = Conv2D(window, group, 0, channels_first=True, depthwise=depthwise)
-    kernel_value = node.build.constant(np.ascontiguousarray(kernel), "weight")
-    return from_image(node, node.build.call(op, [image, kernel_value, _zeros(node, weights)]), rank)
+    constant = node.build.constant(np.ascontiguousarray(kernel), "weight")
+    return image_conv(node, _narrow(node, operands[0]), constant, _zeros(node, weights))
 
 
 IMPORTERS = {"ConvInteger": import_conv_integer, "MatMulInteger": import_mat_mul_integer}

@@ -117,8 +117,8 @@ def _in_registers(schedule: Schedule, block: Block, depth: int, *, lanes: bool, 
 
 def _intrinsic(height: int, groups: int, anchor: Call, tile: Tile) -> str:
     op = anchor.op
-    wide = tile.wide_weights or (isinstance(op, BatchedProduct) and tile.lanes == PAIR)
-    wide = wide or anchor.inputs[1].dtype is DType.INT16
+    is_wide = tile.wide_weights or isinstance(op, BatchedProduct) or anchor.inputs[1].dtype is DType.INT16
+    wide = is_wide and tile.lanes == PAIR
     if not isinstance(op, Conv2D):
         return RowKernel(tile.positions, anchor.inputs[0].shape[-1], 1, 1, groups, tile.lanes, wide=wide).register()
     if op.depthwise and tile.lanes == QUAD:
